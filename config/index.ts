@@ -1,0 +1,184 @@
+// The configuration: one joi schema over the environment, validated once at start, frozen.
+// This file is the only reader of process.env; entry files call loadConfig() and pass the result on.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import Joi from 'joi';
+
+const integer = (min: number, max: number, defaultValue: number) =>
+  Joi.number().integer().min(min).max(max).default(defaultValue);
+
+const url = (...schemes: string[]) =>
+  Joi.string()
+    .uri({ scheme: schemes })
+    .messages({ 'string.uriCustomScheme': `{{#label}} must start with ${schemes.map((s) => `${s}://`).join(' or ')}` });
+
+const HOUR_MS = 3_600_000;
+
+/** Every variable the product reads, with its default and limits. .env.example and the README table are tested against it. */
+export const environmentSchema = Joi.object({
+  NODE_ENV: Joi.string().valid('development', 'production', 'test').default('development'),
+  HOST: Joi.string().hostname(),
+  PORT: integer(0, 65_535, 5000),
+  LOG_LEVEL: Joi.string().valid('error', 'warn', 'info', 'debug').default('info'),
+  ADMIN_TOKEN: Joi.string().min(16).max(256),
+
+  DATABASE_URL: url('postgres', 'postgresql'),
+  DATABASE_POOL_SIZE: integer(1, 100, 8),
+  DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000, 5_000),
+  DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 5_000),
+  DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 15_000),
+  DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
+
+  REDIS_URL: url('redis', 'rediss'),
+  REDIS_TLS_VERIFY: Joi.boolean().default(true),
+  REDIS_COMMAND_TIMEOUT_MS: integer(50, 60_000, 1_000),
+  QUEUE_PREFIX: Joi.string()
+    .pattern(/^[\w{}.-]{1,64}$/)
+    .default('{task-sync}'),
+
+  SYNC_BATCH_SIZE: integer(1, 1_000, 50),
+  SYNC_TRANSACTION_SIZE: integer(1, 5_000, 500),
+  SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
+  BODY_LIMIT: integer(1_024, 64 * 1_048_576, 1_048_576),
+  HTTP_REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000),
+  SYNC_WAIT_MS: integer(0, 60_000, 5_000),
+  SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
+
+  WORKER_CONCURRENCY: integer(1, 256, 16),
+  WORKER_HEALTH_PORT: Joi.number().port(),
+  SYNC_MAX_RETRIES: integer(0, 100, 3),
+  RETRY_BASE_MS: integer(1, 60_000, 500),
+  RETRY_CAP_MS: integer(1, HOUR_MS, 30_000),
+  RECONCILE_INTERVAL_MS: integer(50, HOUR_MS, 1_000),
+  RECONCILE_AFTER_MS: integer(50, HOUR_MS, 5_000),
+  RECONCILE_DIRECT_AFTER_MS: integer(50, HOUR_MS, 5_000),
+
+  SHUTDOWN_TIMEOUT_MS: integer(100, 300_000, 10_000),
+  DATA_DIR: Joi.string().min(1).default('./.data'),
+});
+
+interface Environment {
+  NODE_ENV: 'development' | 'production' | 'test';
+  HOST?: string;
+  PORT: number;
+  LOG_LEVEL: string;
+  ADMIN_TOKEN?: string;
+  DATABASE_URL?: string;
+  DATABASE_POOL_SIZE: number;
+  DATABASE_CONNECT_TIMEOUT_MS: number;
+  DATABASE_ACQUIRE_TIMEOUT_MS: number;
+  DATABASE_STATEMENT_TIMEOUT_MS: number;
+  DATABASE_LOCK_TIMEOUT_MS: number;
+  REDIS_URL?: string;
+  REDIS_TLS_VERIFY: boolean;
+  REDIS_COMMAND_TIMEOUT_MS: number;
+  QUEUE_PREFIX: string;
+  SYNC_BATCH_SIZE: number;
+  SYNC_TRANSACTION_SIZE: number;
+  SYNC_MAX_ITEMS: number;
+  BODY_LIMIT: number;
+  HTTP_REQUEST_TIMEOUT_MS: number;
+  SYNC_WAIT_MS: number;
+  SYNC_WAIT_MAX_MS: number;
+  WORKER_CONCURRENCY: number;
+  WORKER_HEALTH_PORT?: number;
+  SYNC_MAX_RETRIES: number;
+  RETRY_BASE_MS: number;
+  RETRY_CAP_MS: number;
+  RECONCILE_INTERVAL_MS: number;
+  RECONCILE_AFTER_MS: number;
+  RECONCILE_DIRECT_AFTER_MS: number;
+  SHUTDOWN_TIMEOUT_MS: number;
+  DATA_DIR: string;
+}
+
+/** A setting that stops the process from starting; its message says which one and what to do. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/** The environment of this process, completed from a .env file in the working directory if there is one. */
+export function readEnvironment(): NodeJS.ProcessEnv {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return process.env;
+}
+
+/**
+ * Validates the environment and shapes it for the code.
+ * @throws ConfigError with one sentence a setting, each naming the variable, the rule it breaks and its value.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const { error, value } = environmentSchema.validate(given, { abortEarly: false, stripUnknown: true, convert: true });
+  if (error) throw new ConfigError(error.details.map((detail) => describe(detail)).join('\n'));
+  const settings: Environment = value;
+  const onHeroku = given.DYNO !== undefined;
+  return deepFreeze({
+    environment: settings.NODE_ENV,
+    isProduction: settings.NODE_ENV === 'production',
+    host: settings.HOST ?? (settings.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1'),
+    port: settings.PORT,
+    logLevel: settings.LOG_LEVEL,
+    adminToken: settings.ADMIN_TOKEN,
+    dataDir: resolve(settings.DATA_DIR),
+    shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
+    bodyLimitBytes: settings.BODY_LIMIT,
+    requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
+    database: {
+      url: settings.DATABASE_URL,
+      poolSize: settings.DATABASE_POOL_SIZE,
+      connectTimeoutMs: settings.DATABASE_CONNECT_TIMEOUT_MS,
+      acquireTimeoutMs: settings.DATABASE_ACQUIRE_TIMEOUT_MS,
+      statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
+      lockTimeoutMs: settings.DATABASE_LOCK_TIMEOUT_MS,
+    },
+    queue: {
+      redisUrl: settings.REDIS_URL,
+      // Heroku's Redis presents a self-signed certificate and says so: refusing it there would refuse every Heroku app.
+      verifyTls: settings.REDIS_TLS_VERIFY && !(onHeroku && given.REDIS_TLS_VERIFY === undefined),
+      commandTimeoutMs: settings.REDIS_COMMAND_TIMEOUT_MS,
+      prefix: settings.QUEUE_PREFIX,
+    },
+    sync: {
+      batchSize: settings.SYNC_BATCH_SIZE,
+      transactionSize: settings.SYNC_TRANSACTION_SIZE,
+      maxItems: settings.SYNC_MAX_ITEMS,
+      waitMs: settings.SYNC_WAIT_MS,
+      waitMaxMs: settings.SYNC_WAIT_MAX_MS,
+    },
+    retry: { maxRetries: settings.SYNC_MAX_RETRIES, baseMs: settings.RETRY_BASE_MS, capMs: settings.RETRY_CAP_MS },
+    worker: {
+      concurrency: settings.WORKER_CONCURRENCY,
+      healthPort: settings.WORKER_HEALTH_PORT,
+      reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
+      reconcileAfterMs: settings.RECONCILE_AFTER_MS,
+      reconcileDirectAfterMs: settings.RECONCILE_DIRECT_AFTER_MS,
+    },
+  });
+}
+
+export type Config = ReturnType<typeof loadConfig>;
+
+/**
+ * The database's URL, for the parts that cannot run without one.
+ * @throws ConfigError that says how to set it.
+ */
+export function requireDatabaseUrl(config: Config): string {
+  if (config.database.url !== undefined) return config.database.url;
+  throw new ConfigError(
+    'DATABASE_URL is not set. Set it to the address of a PostgreSQL database, like postgres://user:password@host:5432/database, or run `npm start`, which brings its own.',
+  );
+}
+
+/** Secrets never reach a log or a screen, not even inside the message that refuses them. */
+function describe(detail: Joi.ValidationErrorItem): string {
+  const name = String(detail.path[0]);
+  const isSecret = /TOKEN|URL/.test(name);
+  const shown = isSecret ? '' : ` (it is "${String(detail.context?.value)}")`;
+  return `${detail.message.replaceAll('"', '')}${shown}. Change ${name} in the environment or in .env.`;
+}
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,82 @@
+// Replays a recorded day of three devices against a running server and says what became of every edit: `npm run demo`.
+// The recording is examples/offline-day.json; the server is the one of PORT and HOST, or `-- --url http://host:port`.
+import { parseArgs } from 'node:util';
+import { v4 } from 'uuid';
+import { ConfigError, loadConfig } from '../config/index.js';
+import { matchOutcomes, type Outcome, tallyOutcomes } from './demo/outcomes.js';
+import { createRun, prepareBatch } from './demo/prepareRun.js';
+import { createProgress, formatTable, formatVerdict } from './demo/printReport.js';
+import { type Device, type Recording, readRecording } from './demo/recording.js';
+import { DemoProblem, sendBatch } from './demo/sendBatch.js';
+import { chooseConflicts, findConflicts, tellConflict } from './demo/tellConflicts.js';
+
+const print = (text: string) => process.stdout.write(`${text}\n`);
+
+/** The address from --url, or the one where `npm start` listens in this environment. */
+function readBaseUrl(): string {
+  const { url } = readOptions();
+  if (url !== undefined) {
+    if (URL.canParse(url) && /^https?:/.test(url)) return url;
+    throw new DemoProblem(`--url must be an address like http://127.0.0.1:5000 (it is "${url}").`);
+  }
+  const { host, port } = loadConfig();
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+function readOptions(): { url?: string } {
+  try {
+    return parseArgs({ options: { url: { type: 'string' } } }).values;
+  } catch {
+    throw new DemoProblem('Usage: npm run demo [-- --url http://127.0.0.1:5000]');
+  }
+}
+
+function openRecording(): Recording {
+  try {
+    return readRecording();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DemoProblem(`The recording cannot be read (${reason}). Make it with \`npm run demo:record\`.`);
+  }
+}
+
+async function replay(recording: Recording, baseUrl: string): Promise<void> {
+  const run = createRun(recording, v4(), Date.now());
+  const outcomes: Outcome[] = [];
+  const elapsedMs = new Map<Device, number>();
+  const progress = createProgress(process.stdout, recording.batches.length);
+  try {
+    for (const batch of recording.batches) {
+      const startedAt = performance.now();
+      const answer = await sendBatch(baseUrl, prepareBatch(batch, run, Date.now()));
+      elapsedMs.set(batch.device, (elapsedMs.get(batch.device) ?? 0) + performance.now() - startedAt);
+      outcomes.push(...matchOutcomes(batch, answer));
+      progress.advance(outcomes.length, batch.note);
+    }
+  } finally {
+    progress.end();
+  }
+  print(`\n${formatTable(tallyOutcomes(outcomes, elapsedMs))}\n`);
+  for (const { device, item, fate, answer } of outcomes) {
+    if (fate === 'rejected')
+      print(`Rejected: a ${item.operation} from the ${device}: ${answer?.message ?? 'no reason given'}`);
+  }
+  const conflicts = chooseConflicts(findConflicts(outcomes, run));
+  print(`\nThe most telling conflicts (times of ${recording.recorded_day}, UTC):`);
+  for (const [index, conflict] of conflicts.entries())
+    print(`${index + 1}. ${tellConflict(conflict, recording.recorded_day)}`);
+  print(`\n${formatVerdict(outcomes)}`);
+  if (outcomes.some(({ fate }) => fate === 'unanswered')) process.exitCode = 1;
+}
+
+try {
+  const recording = openRecording();
+  const baseUrl = readBaseUrl();
+  print(`Replaying ${recording.recorded_day}, one day of three devices, on ${baseUrl}`);
+  await replay(recording, baseUrl);
+} catch (error) {
+  if (!(error instanceof DemoProblem || error instanceof ConfigError)) throw error;
+  print(error.message);
+  process.exitCode = 1;
+}

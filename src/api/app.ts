@@ -1,0 +1,33 @@
+// The Express application: middleware and routes in one place. It never listens; main.ts does.
+import express, { type Express } from 'express';
+import { createDashboard, DASHBOARD_PATH } from './dashboard.js';
+import type { ApiDeps } from './deps.js';
+import { adminOnly } from './middleware/adminOnly.js';
+import { problemHandler, unknownAddress } from './middleware/problem.js';
+import { requestContext } from './middleware/requestContext.js';
+import { batchRoutes } from './routes/batches.js';
+import { queueRoutes } from './routes/queue.js';
+import { serviceRoutes } from './routes/service.js';
+import { taskRoutes } from './routes/tasks.js';
+
+/** Builds the application on its dependencies. */
+export function createApp(deps: ApiDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  // An answer holds the state of this moment; hashing it for an ETag would cost more than sending it.
+  app.disable('etag');
+  app.use(requestContext(deps.logger, deps.newId));
+  app.use(serviceRoutes(deps));
+  app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
+  app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps));
+  mountDashboard(app, deps);
+  app.use(unknownAddress);
+  app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));
+  return app;
+}
+
+function mountDashboard(app: Express, deps: ApiDeps) {
+  const { adminToken, isProduction } = deps.config;
+  if (adminToken !== undefined) app.use(DASHBOARD_PATH, adminOnly(adminToken));
+  if (adminToken !== undefined || !isProduction) app.use(DASHBOARD_PATH, createDashboard(deps.producer));
+}

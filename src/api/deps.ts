@@ -1,0 +1,21 @@
+// What the routes work with, built once by the entry file and passed on as an argument.
+import type { Config } from '../../config/index.js';
+import type { Logger } from '../logger.js';
+import type { Producer } from '../queue/producer.js';
+import type { Database } from '../storage/database.js';
+import type { ServerClock } from '../sync/clock.js';
+import type { SettledWaiter } from './settledWaiter.js';
+
+export interface ApiDeps {
+  config: Config;
+  database: Database;
+  producer: Producer;
+  waiter: SettledWaiter;
+  logger: Logger;
+  clock: ServerClock;
+  /** Makes a UUIDv7. */
+  newId: () => string;
+  version: string;
+  /** Aborted when the process starts to end: waiting requests are answered with what there is. */
+  stopping: AbortSignal;
+}

@@ -1,0 +1,158 @@
+// What the API shows: tasks, queue items and batch results in snake_case, and nothing that is not meant to be seen.
+import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
+import type { SyncQueueItem } from '../storage/models/syncQueueItem.js';
+import type { OperationState } from '../storage/readBatch.js';
+import type { TaskView } from '../storage/taskView.js';
+
+/** A task as every route answers it. */
+export function presentTask(task: TaskView) {
+  return {
+    id: task.id,
+    server_id: task.serverId,
+    title: task.title,
+    description: task.description,
+    completed: task.completed,
+    deleted: task.deleted,
+    created_at: task.createdAt,
+    updated_at: task.updatedAt,
+    updated_by: task.updatedBy,
+    op_id: task.opId,
+    seq: task.seq,
+    sync_status: task.syncStatus,
+    last_synced_at: task.lastSyncedAt,
+  };
+}
+
+/** An operation in the queue, in the model of GET /api/sync/queue. */
+export function presentQueueItem(item: SyncQueueItem) {
+  return {
+    id: item.id,
+    batch_id: item.batchId,
+    client_id: item.clientId,
+    op_id: item.opId,
+    task_id: item.taskId,
+    operation: item.operation,
+    task_data: JSON.stringify(item.taskData),
+    updated_at: item.updatedAt,
+    status: item.status,
+    outcome: item.outcome,
+    error: item.error,
+    retry_count: item.retryCount,
+    max_retries: item.maxRetries,
+    created_at: item.createdAt,
+    last_attempted_at: item.lastAttemptedAt,
+  };
+}
+
+export type ResultStatus = 'success' | 'conflict' | 'exists' | 'not_found' | 'error' | 'pending';
+
+/** What became of one operation: its status, the task as the server now has it, and a message where there is something to say. */
+export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>) {
+  const task = tasks.get(operation.taskId);
+  const status = statusOf(operation);
+  const message = messageOf(status, operation.error);
+  return {
+    operation: operation.kind,
+    task_id: operation.taskId,
+    server_id: task?.serverId ?? null,
+    status,
+    resolved_data: task === undefined ? null : presentTask(task),
+    ...(message === undefined ? {} : { message }),
+  };
+}
+
+function statusOf(operation: OperationState): ResultStatus {
+  if (operation.status === 'pending') return 'pending';
+  if (operation.status === 'failed') return 'error';
+  return operation.outcome ?? 'error';
+}
+
+function messageOf(status: ResultStatus, error: string | null): string | undefined {
+  switch (status) {
+    case 'conflict':
+      return 'The server has a newer version of this task; resolved_data is it.';
+    case 'exists':
+      return 'This create was applied before.';
+    case 'not_found':
+      return 'There is no task of this id.';
+    case 'error':
+      return `The operation could not be applied: ${error ?? 'unknown error'}. It is kept; POST /api/sync/trigger tries it again.`;
+    case 'pending':
+      return error === null ? undefined : `An attempt failed (${error}); it will be tried again.`;
+    default:
+      return undefined;
+  }
+}
+
+export interface BatchView {
+  batchId: string;
+  entries: BatchEntry[];
+  clock: BatchClock | null;
+  operations: ReadonlyMap<string, OperationState>;
+  tasks: ReadonlyMap<string, TaskView>;
+  serverTime: string;
+}
+
+/** The key under which BatchView.operations holds an operation. */
+export function operationKey(operation: { clientId: string; opId: string }): string {
+  return JSON.stringify([operation.clientId, operation.opId]);
+}
+
+/** The body of a batch's answer. */
+export function presentBatch(view: BatchView) {
+  const items = view.entries.map((entry, index) => presentEntry(view, entry, index));
+  const total = items.length;
+  const processed = items.filter((item) => item.status !== 'pending').length;
+  const summary: Record<ResultStatus, number> = {
+    success: 0,
+    conflict: 0,
+    exists: 0,
+    not_found: 0,
+    error: 0,
+    pending: 0,
+  };
+  for (const item of items) summary[item.status] += 1;
+  return {
+    batch_id: view.batchId,
+    status: processed === total ? ('completed' as const) : ('processing' as const),
+    progress: { total, processed, percent: Math.floor((processed / total) * 100) },
+    summary,
+    processed_items: items,
+    server_time: view.serverTime,
+    ...(view.clock === null ? {} : { clock: presentClock(view.clock) }),
+  };
+}
+
+function presentClock({ skewMs, adjusted, message }: BatchClock) {
+  return { skew_ms: skewMs, adjusted, ...(message === undefined ? {} : { message }) };
+}
+
+function presentEntry(view: BatchView, entry: BatchEntry, index: number) {
+  if ('error' in entry) {
+    const { clientId, opId, operation, taskId, error, field } = entry;
+    const echo = { index, client_id: clientId, op_id: opId, operation, task_id: taskId, server_id: null };
+    return { ...echo, status: 'error' as const, resolved_data: null, message: error, field };
+  }
+  const key = { index, client_id: entry.clientId, op_id: entry.opId };
+  const operation = view.operations.get(operationKey(entry));
+  if (operation === undefined) {
+    const gone = { operation: null, task_id: null, server_id: null, status: 'error' as const, resolved_data: null };
+    return { ...key, ...gone, message: 'The log no longer holds this operation; its outcome is not known any more.' };
+  }
+  if (operation.contentHash !== entry.contentHash) {
+    const message = `op_id ${entry.opId} was used before for another operation; give every operation its own op_id`;
+    const { kind, taskId } = operation;
+    return {
+      ...key,
+      operation: kind,
+      task_id: taskId,
+      server_id: null,
+      status: 'error' as const,
+      resolved_data: null,
+      message,
+      field: 'op_id',
+    };
+  }
+  const isFirst = operation.batchId === view.batchId && operation.position === index;
+  return { ...key, ...presentOutcome(operation, view.tasks), ...(isFirst ? {} : { duplicate: true }) };
+}

@@ -1,0 +1,100 @@
+// GET / and the health checks: what runs here, and whether it can work.
+import { type RequestHandler, Router } from 'express';
+import { QueueUnavailable } from '../../queue/producer.js';
+import { isMigrated } from '../../storage/migrate.js';
+import type { ApiDeps } from '../deps.js';
+import { route } from '../middleware/methods.js';
+
+const ENDPOINTS = {
+  tasks: ['GET /api/tasks', 'POST /api/tasks', 'GET|PUT|PATCH|DELETE /api/tasks/:id'],
+  sync: [
+    'POST /api/sync/batch',
+    'GET /api/sync/batches/:id',
+    'GET /api/sync/status',
+    'GET /api/sync/queue',
+    'POST /api/sync/trigger',
+  ],
+  health: ['GET /health', 'GET /health/live', 'GET /health/ready'],
+  dashboard: ['GET /admin/queues'],
+};
+
+/** A health check that takes longer says down: whoever asks has a time limit too. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/** The routes of the service itself. */
+export function serviceRoutes(deps: ApiDeps): Router {
+  const router = Router();
+  route(router, '/', { get: describe(deps) });
+  route(router, '/health', { get: health(deps) });
+  route(router, '/health/live', { get: (_request, response) => void response.json({ status: 'ok' }) });
+  route(router, '/health/ready', { get: ready(deps) });
+  return router;
+}
+
+const describe =
+  (deps: ApiDeps): RequestHandler =>
+  (_request, response) => {
+    response.json({
+      name: 'task-sync',
+      version: deps.version,
+      status: 'running',
+      endpoints: ENDPOINTS,
+      docs: 'docs/protocol.md in the repository',
+    });
+  };
+
+const health =
+  (deps: ApiDeps): RequestHandler =>
+  async (_request, response) => {
+    const [isDatabaseUp, workers] = await Promise.all([checkDatabase(deps), countWorkers(deps)]);
+    const status = !isDatabaseUp ? 'down' : workers === undefined || workers === 0 ? 'degraded' : 'ok';
+    response.json({
+      ok: status === 'ok',
+      status,
+      message: describeHealth(isDatabaseUp, workers),
+      database: isDatabaseUp ? 'up' : 'down',
+      queue: workers === undefined ? 'down' : 'up',
+      workers: workers ?? null,
+      environment: deps.config.environment,
+      version: deps.version,
+      uptime_s: Math.floor(process.uptime()),
+    });
+  };
+
+function describeHealth(isDatabaseUp: boolean, workers: number | undefined): string {
+  if (!isDatabaseUp) return 'The database does not answer or lacks its schema: requests get 503 until it does.';
+  if (workers === undefined)
+    return 'The queue does not answer: batches are accepted, and workers apply them directly, more slowly.';
+  if (workers === 0) return 'No worker is connected: batches are accepted and wait.';
+  return 'All parts work.';
+}
+
+const ready =
+  (deps: ApiDeps): RequestHandler =>
+  async (_request, response) => {
+    if (deps.stopping.aborted) response.status(503).json({ status: 'stopping' });
+    else if (await checkDatabase(deps)) response.json({ status: 'ok' });
+    else response.status(503).json({ status: 'database down or not migrated' });
+  };
+
+async function checkDatabase(deps: ApiDeps): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, false);
+  });
+  const answered = isMigrated(deps.database).catch((error: unknown) => {
+    deps.logger.debug('health: the database does not answer', { error: String(error) });
+    return false;
+  });
+  return Promise.race([answered, tooLate]).finally(() => clearTimeout(timer));
+}
+
+/** undefined: the queue does not answer. */
+async function countWorkers(deps: ApiDeps): Promise<number | undefined> {
+  try {
+    return await deps.producer.countWorkers();
+  } catch (error) {
+    if (!(error instanceof QueueUnavailable)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,194 @@
+// /api/tasks: direct reads and writes of single tasks. A direct write is merged, logged and ordered like a device's operation.
+import { type RequestHandler, Router } from 'express';
+import Joi from 'joi';
+import { ApiError } from '../../errors.js';
+import { findTask, listTasks, TASK_SORTS, type TaskSort } from '../../storage/readTasks.js';
+import type { TaskView } from '../../storage/taskView.js';
+import { type DirectWrite, writeTask } from '../../storage/writeTask.js';
+import { fieldRules } from '../../sync/operation.js';
+import type { Task } from '../../sync/task.js';
+import { fromMicros, parseTimestamp } from '../../sync/timestamp.js';
+import type { ApiDeps } from '../deps.js';
+import { route } from '../middleware/methods.js';
+import { presentTask } from '../present.js';
+import {
+  decodeCursor,
+  encodeCursor,
+  invalidRequest,
+  limitRule,
+  linkNext,
+  readBody,
+  readQuery,
+  workspaceOf,
+} from '../request.js';
+
+interface ListQuery {
+  limit: number;
+  sort: TaskSort;
+  include_deleted: boolean;
+  cursor?: string;
+  completed?: boolean;
+  updated_since?: string;
+}
+
+const listQuery = Joi.object<ListQuery>({
+  limit: limitRule,
+  cursor: Joi.string(),
+  completed: Joi.boolean(),
+  updated_since: Joi.string(),
+  include_deleted: Joi.boolean().default(false),
+  sort: Joi.valid(...TASK_SORTS).default('created_at'),
+});
+
+interface TaskBody {
+  id?: string;
+  title: string;
+  description?: string | null;
+  completed?: boolean;
+}
+
+const createBody = Joi.object<TaskBody>({ ...fieldRules, title: fieldRules.title.required() });
+const replaceBody = Joi.object<TaskBody>({ ...fieldRules, title: fieldRules.title.required(), id: Joi.any().strip() });
+const patchBody = Joi.object<Partial<TaskBody> & { deleted?: false }>({
+  ...fieldRules,
+  id: Joi.any().strip(),
+  deleted: Joi.valid(false).messages({ 'any.only': '{{#label}} can only be set to false here; use DELETE to delete' }),
+});
+
+/** The routes of /api/tasks. */
+export function taskRoutes(deps: ApiDeps): Router {
+  const router = Router();
+  route(router, '/api/tasks', { get: list(deps), post: create(deps) });
+  route(router, '/api/tasks/:id', { get: read(deps), put: replace(deps), patch: patch(deps), delete: remove(deps) });
+  return router;
+}
+
+const list =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const query = readQuery(request, listQuery);
+    const tasks = await listTasks(deps.database, {
+      workspaceId: workspaceOf(request),
+      sort: query.sort,
+      limit: query.limit + 1,
+      includeDeleted: query.include_deleted,
+      ...(query.cursor === undefined ? {} : { after: readPlace(query.cursor, query.sort) }),
+      ...(query.completed === undefined ? {} : { completed: query.completed }),
+      ...(query.updated_since === undefined ? {} : { updatedSince: readSince(query.updated_since) }),
+    });
+    const page = tasks.slice(0, query.limit);
+    const last = page.at(-1);
+    if (tasks.length > page.length && last !== undefined) {
+      const sortValue = query.sort.endsWith('created_at') ? last.createdAt : last.updatedAt;
+      linkNext(request, response, encodeCursor([query.sort, sortValue, last.id]));
+    }
+    response.json(page.map(presentTask));
+  };
+
+type Place = [sort: string, sortValue: string, id: string];
+
+function readPlace(cursor: string, sort: TaskSort) {
+  const isPlace = (value: unknown): value is Place =>
+    Array.isArray(value) &&
+    value.length === 3 &&
+    value.every((part) => typeof part === 'string' && !part.includes('\0')) &&
+    value[0] === sort;
+  const [, sortValue, id] = decodeCursor(cursor, isPlace);
+  if (parseTimestamp(sortValue) !== sortValue) {
+    throw invalidRequest([{ field: 'cursor', message: 'cursor is not one that this list gave; start without it' }]);
+  }
+  return { sortValue, id };
+}
+
+/** A plus sign that a client did not encode arrives as a space: an offset like +02:00 is meant. */
+function readSince(text: string): string {
+  const time = parseTimestamp(text.replace(/ (\d{2}:?\d{2})$/, '+$1'));
+  if (time !== undefined) return time;
+  throw invalidRequest([
+    { field: 'updated_since', message: 'updated_since must be an ISO 8601 date and time like 2026-01-31T10:30:00Z' },
+  ]);
+}
+
+const read =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const id = readId(request.params.id);
+    const task = await findTask(deps.database, workspaceOf(request), id);
+    response.json(presentTask(found(task?.deleted === true ? undefined : task, id)));
+  };
+
+const create =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const { id = deps.newId(), ...fields } = readBody(request, createBody);
+    const task = await write(deps, workspaceOf(request), 'create', id, fields, (current) => current === undefined);
+    if (task === undefined)
+      throw new ApiError('already_exists', `A task with the id ${id} exists (it may be a deleted one).`);
+    response
+      .status(201)
+      .location(`/api/tasks/${encodeURIComponent(task.id)}`)
+      .json(presentTask(task));
+  };
+
+const replace =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const { title, description = null, completed = false } = readBody(request, replaceBody);
+    const id = readId(request.params.id);
+    const task = await write(deps, workspaceOf(request), 'update', id, { title, description, completed }, isLive);
+    response.json(presentTask(found(task, id)));
+  };
+
+const patch =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const { deleted, ...fields } = readBody(request, patchBody);
+    if (deleted === undefined && Object.keys(fields).length === 0) {
+      throw invalidRequest([
+        { field: 'body', message: 'the body sets nothing: give title, description, completed, or deleted: false' },
+      ]);
+    }
+    const id = readId(request.params.id);
+    const restores = deleted === false;
+    const allows = (current: Task | undefined) => (restores ? current !== undefined : isLive(current));
+    const task = await write(deps, workspaceOf(request), 'update', id, fields, allows);
+    response.json(presentTask(found(task, id)));
+  };
+
+const remove =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const id = readId(request.params.id);
+    const task = await write(deps, workspaceOf(request), 'delete', id, {}, isLive);
+    response.json({ status: 'deleted', task: presentTask(found(task, id)) });
+  };
+
+function write(
+  deps: ApiDeps,
+  workspaceId: string,
+  kind: DirectWrite['kind'],
+  taskId: string,
+  fields: Partial<TaskBody>,
+  allows: DirectWrite['allows'],
+) {
+  const now = () => fromMicros(deps.clock.reserve(1));
+  const data = { id: taskId, ...fields };
+  const ids = { opId: deps.newId(), newServerId: deps.newId };
+  return writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
+}
+
+const isLive = (task: Task | undefined) => task !== undefined && !task.deleted;
+
+/** The id in the address; one that no task can have is simply not there. */
+function readId(id: string | string[] | undefined): string {
+  const text = String(id);
+  if (fieldRules.id.validate(text).error !== undefined) throw notFound(text);
+  return text;
+}
+
+function found(task: TaskView | undefined, id: string): TaskView {
+  if (task === undefined) throw notFound(id);
+  return task;
+}
+
+const notFound = (id: string) => new ApiError('not_found', `There is no task with the id ${JSON.stringify(id)}.`);

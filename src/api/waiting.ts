@@ -1,0 +1,66 @@
+// How long a request waits for its operations, and the waiting itself.
+import type { Request, Response } from 'express';
+import type { Watch } from './settledWaiter.js';
+
+/** Nobody waits longer than this for a wake-up before he looks for himself: wake-ups may be lost. */
+const LOOK_EVERY_MS = 500;
+
+/**
+ * The wait that `Prefer` asks for (RFC 7240: `respond-async`, or `wait=N` in seconds), within the limits; says in the answer which
+ * preference was followed.
+ */
+export function readWaitMs(
+  request: Request,
+  response: Response,
+  limits: { waitMs: number; waitMaxMs: number },
+): number {
+  const preferences = (request.get('prefer') ?? '').split(/[,;]/).map((part) => part.trim().toLowerCase());
+  const wait = preferences
+    .map((part) => /^wait\s*=\s*"?(\d{1,6})"?$/.exec(part)?.[1])
+    .find((seconds) => seconds !== undefined);
+  if (preferences.includes('respond-async')) {
+    response.append('Preference-Applied', 'respond-async');
+    if (wait === undefined) return 0;
+  }
+  if (wait === undefined) return limits.waitMs;
+  response.append('Preference-Applied', `wait=${wait}`);
+  return Math.min(Number(wait) * 1_000, limits.waitMaxMs);
+}
+
+export interface WaitOptions {
+  watch: Watch;
+  waitMs: number;
+  /** The client's going ends the wait. */
+  response: Response;
+  /** So does the end of this process. */
+  stopping: AbortSignal;
+}
+
+/**
+ * Reads again at each wake-up until `isDone` or until the time is over.
+ * @returns what was read last
+ */
+export async function waitUntil<State>(
+  read: () => Promise<State>,
+  isDone: (state: State) => boolean,
+  options: WaitOptions,
+): Promise<State> {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  options.response.once('close', end);
+  options.stopping.addEventListener('abort', end);
+  if (options.stopping.aborted) end();
+  const deadline = performance.now() + options.waitMs;
+  try {
+    for (let remainingMs = options.waitMs; ; ) {
+      // Nothing can be settled in the microseconds since the job was enqueued: wait first, then look.
+      await options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ended.signal);
+      const state = await read();
+      remainingMs = deadline - performance.now();
+      if (isDone(state) || remainingMs <= 0 || ended.signal.aborted) return state;
+    }
+  } finally {
+    options.response.off('close', end);
+    options.stopping.removeEventListener('abort', end);
+  }
+}

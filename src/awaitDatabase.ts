@@ -1,0 +1,56 @@
+// Starting beside a database that is not there yet (a whole machine boots, a platform restarts it): wait, and say so, until it
+// answers and is migrated. BullMQ's PostgreSQL backend must not be touched before: it keeps its first failure for ever.
+import type { Config } from '../config/index.js';
+import { type DatabaseAddress, resolveDatabaseAddress } from './databaseAddress.js';
+import { describeError, type Logger } from './logger.js';
+import type { Shutdown } from './shutdown.js';
+import { type Database, openDatabase } from './storage/database.js';
+import { isMigrated } from './storage/migrate.js';
+import { classifyFault } from './sync/retryPolicy.js';
+
+const RETRY_MS = 1_000;
+
+/**
+ * Opens the database once it answers and has its schema, and registers its closing.
+ * @throws what is no transient fault, a wrong password for one
+ */
+export async function waitForDatabase(
+  url: string,
+  options: Config['database'],
+  processName: string,
+  logger: Logger,
+  shutdown: Shutdown,
+): Promise<{ database: Database; address: DatabaseAddress }> {
+  let lastReason = '';
+  const sayOnce = (reason: string) => {
+    if (reason !== lastReason) logger.warn(reason);
+    lastReason = reason;
+  };
+  for (;;) {
+    const opened = await tryOpen(url, options, processName, sayOnce);
+    if (opened !== undefined) {
+      shutdown.push('database', () => opened.database.close());
+      return opened;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    if (shutdown.signal.aborted) process.exit();
+  }
+}
+
+async function tryOpen(url: string, options: Config['database'], processName: string, say: (reason: string) => void) {
+  let database: Database | undefined;
+  try {
+    const address = await resolveDatabaseAddress(url, options.connectTimeoutMs);
+    database = openDatabase(address, options, processName);
+    if (await isMigrated(database)) return { database, address };
+    say('the database lacks the schema of this version; waiting for `npm run db:migrate`');
+  } catch (error) {
+    if (classifyFault(error) !== 'transient') {
+      await database?.close();
+      throw error;
+    }
+    say(`the database does not answer; waiting for it (${describeError(error).error})`);
+  }
+  await database?.close();
+  return undefined;
+}

@@ -1,0 +1,20 @@
+// How entry files fail: a sentence that says what to do, on stderr, and exit code 1. A stack trace only for what nobody foresaw.
+import { ConfigError } from '../config/index.js';
+import { classifyFault } from './sync/retryPolicy.js';
+
+/** Ends the process because it could not start. */
+export function endOnStartError(error: unknown): void {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+}
+
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
+    return `Port ${error.port} is in use by another program. Stop it, or choose another port: PORT=${Number(error.port) + 1}`;
+  }
+  if (classifyFault(error) === 'transient') {
+    return `The database cannot be used (${error instanceof Error ? error.message || error.name : error}). Check that PostgreSQL runs and that DATABASE_URL is right.`;
+  }
+  return `Could not start: ${error instanceof Error ? error.stack : String(error)}`;
+}

@@ -1,0 +1,94 @@
+// The errors people see: one table from code to HTTP status, meaning and advice. docs/protocol.md carries the same table, and a
+// test holds the two together.
+
+interface ErrorKind {
+  status: number;
+  title: string;
+  /** Whether the same request may succeed later, unchanged. */
+  isRetryable: boolean;
+  /** What the reader of the documentation should do. */
+  advice: string;
+}
+
+export const ERROR_KINDS = {
+  invalid_json: {
+    status: 400,
+    title: 'The body is not valid JSON',
+    isRetryable: false,
+    advice: 'Send one JSON object with Content-Type: application/json.',
+  },
+  invalid_request: {
+    status: 400,
+    title: 'The request is not valid',
+    isRetryable: false,
+    advice: 'Fix what `errors` names; nothing was changed.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'The admin token is missing or wrong',
+    isRetryable: false,
+    advice: 'Send ADMIN_TOKEN as bearer token, or as the password of basic auth.',
+  },
+  not_found: {
+    status: 404,
+    title: 'There is no such thing here',
+    isRetryable: false,
+    advice: 'Check the address. A deleted task answers like one that never was.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'This address does not know that method',
+    isRetryable: false,
+    advice: 'Use a method that the Allow header lists.',
+  },
+  already_exists: {
+    status: 409,
+    title: 'A task with this id exists',
+    isRetryable: false,
+    advice: 'Use PUT or PATCH to change it; PATCH {"deleted": false} brings a deleted one back.',
+  },
+  too_large: {
+    status: 413,
+    title: 'The request is too large',
+    isRetryable: false,
+    advice: 'Send smaller batches; `detail` names the limit.',
+  },
+  unsupported_encoding: {
+    status: 415,
+    title: 'The body is encoded in a way this server does not read',
+    isRetryable: false,
+    advice: 'Send UTF-8, uncompressed or with gzip, deflate or br.',
+  },
+  internal: {
+    status: 500,
+    title: 'Something unforeseen went wrong on the server',
+    isRetryable: true,
+    advice: 'Send it again later; operators find the request_id in the log.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'The server cannot answer just now',
+    isRetryable: true,
+    advice:
+      'Wait as Retry-After says, then send the same again: an operation that was stored already is not stored twice.',
+  },
+} satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** A failure with a code from the table; `detail` says what happened in this very case. */
+export class ApiError extends Error {
+  override name = 'ApiError';
+  constructor(
+    readonly code: ErrorCode,
+    readonly detail: string,
+    readonly extra: { errors?: FieldError[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: extra.cause });
+  }
+}

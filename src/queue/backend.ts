@@ -1,0 +1,106 @@
+// Where the queue lives: Redis when there is a REDIS_URL, else BullMQ's PostgreSQL backend on the product's own database.
+// Producers fail fast (a request waits for them); workers wait for their connection as long as it takes.
+import {
+  type BackendFactory,
+  createPostgresBackend,
+  createRedisBackend,
+  type IQueueBackend,
+  type PostgresPoolConfig,
+  setDefaultBackendFactory,
+} from 'bullmq';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { DatabaseAddress } from '../databaseAddress.js';
+
+export type QueueAddress =
+  | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number }
+  | { kind: 'postgres'; database: DatabaseAddress; connectTimeoutMs: number };
+
+/** What a queue or worker of ours is connected to; the backend factory picks BullMQ's own one by it. */
+export type QueueConnection = Redis | PostgresPoolConfig;
+
+export interface QueueSettings {
+  redisUrl: string | undefined;
+  verifyTls: boolean;
+  commandTimeoutMs: number;
+  prefix: string;
+}
+
+/** Decides where the queue lives. */
+export function queueAddress(
+  settings: QueueSettings,
+  database: DatabaseAddress,
+  connectTimeoutMs: number,
+): QueueAddress {
+  if (settings.redisUrl === undefined) return { kind: 'postgres', database, connectTimeoutMs };
+  return {
+    kind: 'redis',
+    redis: redisOptions(settings.redisUrl, settings.verifyTls),
+    prefix: settings.prefix,
+    commandTimeoutMs: settings.commandTimeoutMs,
+  };
+}
+
+function redisOptions(url: string, verifyTls: boolean): RedisOptions {
+  const parsed = new URL(url);
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1');
+  return {
+    host,
+    port: Number(parsed.port || 6379),
+    db: Number(parsed.pathname.slice(1) || 0),
+    // IPv4 or IPv6, whichever the name has: private networks of some platforms have IPv6 only.
+    family: 0,
+    ...(parsed.username === '' ? {} : { username: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === '' ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.protocol === 'rediss:' ? { tls: { servername: host, rejectUnauthorized: verifyTls } } : {}),
+  };
+}
+
+/** How long a client waits before it tries to reach Redis again, in ms. */
+const reconnectDelayMs = (attempt: number) => Math.min(attempt * 100, 2_000);
+
+/** A connection whose commands fail within `commandTimeoutMs`, at once while Redis is not connected. */
+export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redis {
+  return new Redis({
+    ...address.redis,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: address.commandTimeoutMs,
+    connectTimeout: address.commandTimeoutMs,
+    retryStrategy: reconnectDelayMs,
+    connectionName: 'task-sync',
+  });
+}
+
+/** A connection for blocking commands, which wait for Redis to come back. */
+export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis {
+  return new Redis({
+    ...address.redis,
+    maxRetriesPerRequest: null,
+    connectTimeout: 5_000,
+    // Without these a peer that vanished without a word keeps a blocked worker waiting for ever.
+    keepAlive: 10_000,
+    retryStrategy: reconnectDelayMs,
+    connectionName: 'task-sync',
+  });
+}
+
+/** Settings of a pool for BullMQ's PostgreSQL backend. */
+export function postgresPool(address: QueueAddress & { kind: 'postgres' }, max: number): PostgresPoolConfig {
+  return {
+    ...address.database,
+    max,
+    application_name: 'task-sync queue',
+    connectionTimeoutMillis: address.connectTimeoutMs,
+    keepAlive: true,
+  };
+}
+
+const createBackend: BackendFactory<IQueueBackend, QueueConnection> = (name, options, role) => {
+  const { connection, ...rest } = options;
+  return connection instanceof Redis
+    ? createRedisBackend(name, { ...rest, connection }, role)
+    : createPostgresBackend(name, { ...rest, connection }, role);
+};
+
+// The default of the process instead of an argument of each class, because Bull Board takes only a Queue of the default type.
+setDefaultBackendFactory(createBackend);

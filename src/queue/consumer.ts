@@ -1,0 +1,67 @@
+// The consuming side: a BullMQ worker on either backend, with our retry delays.
+import { type Job, Worker } from 'bullmq';
+import { describeError, type Logger } from '../logger.js';
+import { backoffDelayMs, type RetryOptions } from '../sync/retryPolicy.js';
+import { connectWorker, postgresPool, type QueueAddress } from './backend.js';
+import { type ApplyJob, QUEUE_NAME } from './jobs.js';
+
+/** Thrown by a job that wants to be run again after `delayMs`. */
+export class RetryLater extends Error {
+  override name = 'RetryLater';
+  constructor(
+    message: string,
+    readonly delayMs: number,
+  ) {
+    super(message);
+  }
+}
+
+export interface Consumer {
+  /** Takes no new job and waits until the running ones have ended. */
+  close(): Promise<void>;
+}
+
+/** A job whose worker shows no sign of life for this long is given to another one; the effect is fenced in PostgreSQL. */
+const LOCK_DURATION_MS = 30_000;
+
+/**
+ * Starts taking jobs. What `process` throws puts the job back with exponential backoff, full jitter and a cap (or RetryLater's own
+ * delay); an UnrecoverableError ends it.
+ */
+export function startConsumer(
+  address: QueueAddress,
+  process: (job: ApplyJob) => Promise<unknown>,
+  options: { concurrency: number; retry: RetryOptions; random: () => number; logger: Logger },
+): Consumer {
+  const redis = address.kind === 'redis' ? connectWorker(address) : undefined;
+  const { logger } = options;
+  const worker = new Worker<ApplyJob>(QUEUE_NAME, (job: Job<ApplyJob>) => process(job.data), {
+    connection: redis ?? (address.kind === 'postgres' ? postgresPool(address, 3) : {}),
+    ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
+    concurrency: options.concurrency,
+    lockDuration: LOCK_DURATION_MS,
+    settings: {
+      backoffStrategy: (attemptsMade, _type, error) =>
+        error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
+    },
+  });
+  let isUp = true;
+  worker.on('error', (error) => {
+    if (isUp) logger.warn('the queue does not answer; trying again until it does', describeError(error));
+    isUp = false;
+  });
+  worker.on('active', () => {
+    isUp = true;
+  });
+  worker.on('failed', (job, error) => {
+    const ids = { jobId: job?.id, batchId: job?.data.batchId, workspaceId: job?.data.workspaceId };
+    logger.warn('a job did not succeed', { ...ids, attempts: job?.attemptsMade, ...describeError(error) });
+  });
+  worker.on('stalled', (jobId) => logger.warn('a job lost its worker and runs again', { jobId }));
+  return {
+    async close() {
+      await worker.close();
+      redis?.disconnect();
+    },
+  };
+}

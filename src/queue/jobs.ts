@@ -1,0 +1,58 @@
+// The queue's name, what a job carries, and its options. A job carries ids only: the operations are in PostgreSQL (I1), and an empty
+// Redis loses nothing but wake-ups.
+import type { JobsOptions } from 'bullmq';
+
+export const QUEUE_NAME = 'sync';
+
+/** "Apply everything pending in this workspace up to lastId." What Bull Board shows of it. */
+export interface ApplyJob {
+  workspaceId: string;
+  /** The batch that it belongs to; absent for a job that only picks up what was left behind. */
+  batchId?: string;
+  /** Which part of the batch it is, from 1, and of how many. */
+  part?: number;
+  parts?: number;
+  /** How many operations it stands for. */
+  count: number;
+  firstId: number;
+  lastId: number;
+  /** Why it was made, when it is not for a batch: `reconcile` or `trigger`. */
+  reason?: string;
+}
+
+/** At the cap of 30 s this is over eight hours of an unreachable database; then the reconciler goes on. */
+const MAX_ATTEMPTS = 1_000;
+
+/** Failed jobs stay to be looked at: the newest 1,000 for a week. */
+export const KEEP_FAILED = { age: 7 * 24 * 3_600, count: 1_000 };
+
+/**
+ * @param backend completed jobs are kept on Redis for the dashboard; on PostgreSQL count-based retention deadlocks under
+ *   concurrency (40P01), so there they go at once and failed ones are cleaned up by the reconciler
+ */
+export function jobOptions(backend: 'redis' | 'postgres'): JobsOptions {
+  return {
+    attempts: MAX_ATTEMPTS,
+    backoff: { type: 'custom' },
+    removeOnComplete: backend === 'redis' ? { age: 3_600, count: 200 } : true,
+    removeOnFail: backend === 'redis' ? KEEP_FAILED : false,
+    stackTraceLimit: 1,
+  };
+}
+
+/** Splits a batch's new operation ids into jobs of at most `batchSize`, so that progress moves and nobody waits behind a giant. */
+export function jobsOfBatch(workspaceId: string, batchId: string, ids: number[], batchSize: number): ApplyJob[] {
+  const parts = Math.ceil(ids.length / batchSize);
+  return Array.from({ length: parts }, (_, index) => {
+    const chunk = ids.slice(index * batchSize, (index + 1) * batchSize);
+    return {
+      workspaceId,
+      batchId,
+      part: index + 1,
+      parts,
+      count: chunk.length,
+      firstId: chunk.at(0) ?? 0,
+      lastId: chunk.at(-1) ?? 0,
+    };
+  });
+}

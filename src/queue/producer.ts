@@ -1,0 +1,123 @@
+// Putting jobs into the queue, within a time limit: the operations are safe in PostgreSQL already, so a queue that does not answer
+// costs a delay, never a request.
+import { type JobsOptions, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { describeError, type Logger } from '../logger.js';
+import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
+import { type ApplyJob, jobOptions, QUEUE_NAME } from './jobs.js';
+
+export interface QueueDepths {
+  waiting: number;
+  active: number;
+  delayed: number;
+  failed: number;
+}
+
+export interface Producer {
+  readonly backend: 'redis' | 'postgres';
+  readonly queue: Queue<ApplyJob>;
+  /** @throws QueueUnavailable when the queue does not take the jobs in time; it may have taken them all the same */
+  enqueue(jobs: ApplyJob[]): Promise<void>;
+  /** Enqueues a job unless one of the same id is waiting or running. @throws QueueUnavailable */
+  enqueueOnce(id: string, job: ApplyJob): Promise<void>;
+  /** @throws QueueUnavailable */
+  depths(): Promise<QueueDepths>;
+  /** How many workers are connected. @throws QueueUnavailable */
+  countWorkers(): Promise<number>;
+  /** Removes failed jobs past their retention where the backend does not do it by itself. @throws QueueUnavailable */
+  cleanFailed(maxAgeMs: number, limit: number): Promise<void>;
+  /** Since when every try has failed, in ms since 1970; undefined while the queue answers. */
+  downSinceMs(): number | undefined;
+  close(): Promise<void>;
+}
+
+export class QueueUnavailable extends Error {
+  override name = 'QueueUnavailable';
+}
+
+/** Opens the producing side. It connects in the background and never throws for an unreachable queue. */
+export function createProducer(
+  address: QueueAddress,
+  logger: Logger,
+  nowMs: () => number,
+  timeoutMs: number,
+): Producer {
+  const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
+  const queue = openQueue(address, redis);
+  const options = jobOptions(address.kind);
+  let downSinceMs: number | undefined;
+
+  const markDown = (error: unknown) => {
+    if (downSinceMs === undefined)
+      logger.warn('the queue does not answer; operations wait in PostgreSQL', describeError(error));
+    downSinceMs ??= nowMs();
+  };
+  const markUp = () => {
+    if (downSinceMs !== undefined) logger.info('the queue answers again', { downMs: nowMs() - downSinceMs });
+    downSinceMs = undefined;
+  };
+  queue.on('error', markDown);
+  redis?.on('error', markDown);
+  redis?.on('close', () => markDown(new Error('connection closed')));
+  redis?.on('ready', markUp);
+
+  async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+    try {
+      // BullMQ waits for ever for a Redis that was never there, even without an offline queue.
+      if (redis !== undefined && redis.status !== 'ready') throw new Error('Redis is not connected');
+      const answer = await withTimeLimit(question(), timeoutMs);
+      markUp();
+      return answer;
+    } catch (error) {
+      markDown(error);
+      throw new QueueUnavailable(describeError(error).error, { cause: error });
+    }
+  }
+
+  const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
+    ask(async () => {
+      await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));
+    });
+
+  return {
+    backend: address.kind,
+    queue,
+    enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : add(jobs)),
+    // A finished job must not hold its id: the next add of the same id would be swallowed without a word.
+    enqueueOnce: (id, job) => add([job], { jobId: id, removeOnComplete: true, removeOnFail: true }),
+    depths: () =>
+      ask(async () => {
+        const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
+        const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
+        return { waiting, active, delayed, failed };
+      }),
+    countWorkers: () => ask(() => queue.getWorkersCount()),
+    cleanFailed: (maxAgeMs, limit) =>
+      ask(async () => {
+        if (address.kind === 'postgres') await queue.clean(maxAgeMs, limit, 'failed');
+      }),
+    downSinceMs: () => downSinceMs,
+    close: () => closeQueue(queue, redis, timeoutMs),
+  };
+}
+
+function openQueue(address: QueueAddress, redis: Redis | undefined) {
+  const connection = redis ?? (address.kind === 'postgres' ? postgresPool(address, 2) : undefined);
+  if (connection === undefined) throw new TypeError('a Redis queue needs its connection');
+  const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
+  return new Queue<ApplyJob>(QUEUE_NAME, { connection, ...prefix });
+}
+
+/** A queue whose Redis was never reachable does not close by itself (BullMQ #4656): then its socket is cut. */
+async function closeQueue(queue: { close(): Promise<void> }, redis: Redis | undefined, timeoutMs: number) {
+  await withTimeLimit(queue.close(), timeoutMs).catch(() => undefined);
+  redis?.disconnect();
+}
+
+/** Rejects when `promise` has not settled within `timeoutMs`. */
+function withTimeLimit<Value>(promise: Promise<Value>, timeoutMs: number): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,131 @@
+// "Workspace W is settled up to operation N": from whoever applied it to every api process, over Redis pub/sub, or LISTEN/NOTIFY
+// where PostgreSQL is the queue. A wake-up may be lost (nobody relies on it alone: waiters look for themselves now and then).
+import pg from 'pg';
+import { describeError, type Logger } from '../logger.js';
+import { connectProducer, connectWorker, type QueueAddress } from './backend.js';
+
+export interface WakeUp {
+  workspaceId: string;
+  /** The workspace's seq after the transaction. */
+  seq: number;
+  /** Every operation up to this id that was due has been settled. */
+  settledUpTo: number;
+}
+
+export interface WakeUpPublisher {
+  /** Never throws and never waits for long: a wake-up that cannot be sent is only late. */
+  publish(wakeUp: WakeUp): void;
+  close(): Promise<void>;
+}
+
+export interface WakeUpSubscription {
+  close(): Promise<void>;
+}
+
+const POSTGRES_CHANNEL = 'task_sync_wake_up';
+const RECONNECT_MS = 1_000;
+
+const redisChannel = (prefix: string) => `${prefix}:wake-up`;
+
+/** Opens the sending side; connects in the background. */
+export function createWakeUpPublisher(address: QueueAddress, logger: Logger): WakeUpPublisher {
+  const ignore = (error: unknown) => logger.debug('a wake-up was not sent', describeError(error));
+  if (address.kind === 'redis') {
+    const redis = connectProducer(address);
+    redis.on('error', ignore);
+    return {
+      publish: (wakeUp) => void redis.publish(redisChannel(address.prefix), JSON.stringify(wakeUp)).catch(ignore),
+      close: async () => redis.disconnect(),
+    };
+  }
+  const pool = new pg.Pool({ ...address.database, max: 1, connectionTimeoutMillis: address.connectTimeoutMs });
+  pool.on('error', ignore);
+  return {
+    publish: (wakeUp) =>
+      void pool.query('SELECT pg_notify($1, $2)', [POSTGRES_CHANNEL, JSON.stringify(wakeUp)]).catch(ignore),
+    close: () => pool.end(),
+  };
+}
+
+/** Calls `onWakeUp` for each wake-up of any workspace; reconnects by itself. */
+export function subscribeWakeUps(
+  address: QueueAddress,
+  logger: Logger,
+  onWakeUp: (wakeUp: WakeUp) => void,
+): WakeUpSubscription {
+  const receive = (text: string | undefined) => {
+    const wakeUp = parseWakeUp(text ?? '');
+    if (wakeUp === undefined) logger.warn('a wake-up could not be read', { text });
+    else onWakeUp(wakeUp);
+  };
+  return address.kind === 'redis' ? subscribeRedis(address, logger, receive) : listenPostgres(address, logger, receive);
+}
+
+function subscribeRedis(
+  address: QueueAddress & { kind: 'redis' },
+  logger: Logger,
+  receive: (text: string) => void,
+): WakeUpSubscription {
+  const redis = connectWorker(address);
+  redis.on('error', (error) => logger.debug('wake-ups: Redis does not answer', describeError(error)));
+  redis.on('message', (_channel, text) => receive(text));
+  // ioredis subscribes again by itself after a reconnect.
+  redis
+    .subscribe(redisChannel(address.prefix))
+    .catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
+  return { close: async () => redis.disconnect() };
+}
+
+function listenPostgres(
+  address: QueueAddress & { kind: 'postgres' },
+  logger: Logger,
+  receive: (text: string | undefined) => void,
+): WakeUpSubscription {
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  const reconnectLater = (error?: unknown) => {
+    if (isClosed || timer !== undefined) return;
+    logger.debug('wake-ups: PostgreSQL does not answer', error === undefined ? {} : describeError(error));
+    timer = setTimeout(() => {
+      timer = undefined;
+      listen();
+    }, RECONNECT_MS);
+  };
+  const listen = () => {
+    const connecting = new pg.Client({
+      ...address.database,
+      application_name: 'task-sync wake-ups',
+      connectionTimeoutMillis: address.connectTimeoutMs,
+      keepAlive: true,
+    });
+    client = connecting;
+    connecting.on('error', reconnectLater);
+    connecting.on('end', () => reconnectLater());
+    connecting.on('notification', (message) => receive(message.payload));
+    connecting
+      .connect()
+      .then(() => connecting.query(`LISTEN ${POSTGRES_CHANNEL}`))
+      .catch(reconnectLater);
+  };
+  listen();
+  return {
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await client?.end();
+    },
+  };
+}
+
+function parseWakeUp(text: string): WakeUp | undefined {
+  try {
+    const { workspaceId, seq, settledUpTo } = JSON.parse(text);
+    return typeof workspaceId === 'string' && typeof seq === 'number' && typeof settledUpTo === 'number'
+      ? { workspaceId, seq, settledUpTo }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,179 @@
+// Applying a workspace's pending operations: one transaction locks the workspace (I3), reads what is pending and the tasks it
+// names, folds it with the pure merge, and writes tasks, outcomes and the new seq with one statement. Six round trips for up to
+// SYNC_TRANSACTION_SIZE operations; a statement for each operation was measured at six times the cost (143 against 25 us).
+import type { Transaction } from 'sequelize';
+import type { AcceptedOperation, FoldResult, OperationKind, Outcome } from '../sync/merge.js';
+import { foldOperations } from '../sync/merge.js';
+import { fieldsOf } from '../sync/operation.js';
+import type { Task } from '../sync/task.js';
+import type { Database } from './database.js';
+import { TASK_COLUMNS } from './taskView.js';
+
+/** An accepted operation with its place in the queue. */
+export interface QueuedOperation extends AcceptedOperation {
+  queueId: number;
+}
+
+export interface ApplyRequest {
+  workspaceId: string;
+  /** The last operation id to apply. */
+  upTo: number;
+  /** At most this many operations. */
+  limit: number;
+  now: () => string;
+  newServerId: () => string;
+}
+
+export interface ApplyResult {
+  /** How many operations were settled; fewer than the limit means that nothing is left that is due. */
+  settled: number;
+  outcomes: Partial<Record<Outcome, number>>;
+  /** The workspace's seq afterwards. */
+  seq: number;
+  /** The highest operation id that was settled, 0 when there was none. */
+  lastId: number;
+}
+
+/** A transaction that failed and was rolled back, with the operations that it held: the cause is one of them or the surroundings. */
+export class ApplyError extends Error {
+  override name = 'ApplyError';
+  constructor(
+    override readonly cause: unknown,
+    readonly operationIds: number[],
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/**
+ * Applies up to `limit` due operations in the order of acceptance. Operations that wait for their next attempt are left out.
+ * @throws ApplyError; nothing was changed then
+ */
+export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
+  const taken: number[] = [];
+  try {
+    return await database.transaction(async (transaction) => {
+      const seq = await lockWorkspace(database, request.workspaceId, transaction);
+      const now = request.now();
+      const rows = await database.select<PendingRow>(
+        READ_PENDING,
+        [request.workspaceId, request.upTo, now, request.limit],
+        transaction,
+      );
+      taken.push(...rows.map((row) => row.queueId));
+      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0 };
+      const folded = foldOperations({
+        tasks: await readTasks(
+          database,
+          request.workspaceId,
+          rows.map((row) => row.taskId),
+          transaction,
+        ),
+        operations: rows.map(operationOf),
+        seq,
+        now,
+        newServerId: request.newServerId,
+      });
+      await writeFold(database, request.workspaceId, folded, now, transaction);
+      return summarize(folded);
+    });
+  } catch (error) {
+    throw new ApplyError(error, taken);
+  }
+}
+
+/** Locks a workspace for the rest of the transaction; every writer of its tasks starts with this. @returns its seq. */
+export async function lockWorkspace(database: Database, id: string, transaction: Transaction): Promise<number> {
+  const [row] = await database.select<{ seq: number }>(
+    'SELECT seq FROM workspaces WHERE id = $1 FOR NO KEY UPDATE',
+    [id],
+    transaction,
+  );
+  if (row === undefined) throw new Error(`workspace ${id} does not exist`);
+  return row.seq;
+}
+
+interface PendingRow {
+  queueId: number;
+  clientId: string;
+  opId: string;
+  taskId: string;
+  kind: OperationKind;
+  data: Record<string, unknown>;
+  updatedAt: string;
+}
+
+// A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
+// the lock's previous holder has just settled.
+const READ_PENDING = `
+SELECT id AS "queueId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind, task_data AS data,
+  updated_at AS "updatedAt"
+FROM sync_queue
+WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
+ORDER BY id LIMIT $4`;
+
+async function readTasks(database: Database, workspaceId: string, ids: string[], transaction: Transaction) {
+  const tasks = await database.select<Task>(
+    `SELECT ${TASK_COLUMNS} FROM tasks t WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
+    [workspaceId, [...new Set(ids)]],
+    transaction,
+  );
+  return new Map(tasks.map((task) => [task.id, task]));
+}
+
+const WRITE_FOLD = `
+WITH written AS (
+  INSERT INTO tasks (workspace_id, id, server_id, title, description, completed, deleted, created_at, updated_at, updated_by, op_id,
+    seq, last_synced_at)
+  SELECT $1, id, "serverId", title, description, completed, deleted, "createdAt", "updatedAt", "updatedBy", "opId", seq, "lastSyncedAt"
+  FROM jsonb_to_recordset($2::jsonb) AS t(id text, "serverId" uuid, title text, description text, completed boolean, deleted boolean,
+    "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text, "opId" text, seq bigint, "lastSyncedAt" timestamptz)
+  ON CONFLICT (workspace_id, id) DO UPDATE SET title = excluded.title, description = excluded.description,
+    completed = excluded.completed, deleted = excluded.deleted, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
+    op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at
+), settled AS (
+  UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
+    next_attempt_at = NULL
+  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint)
+  WHERE q.workspace_id = $1 AND q.id = o.id
+)
+UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`;
+
+/** Writes what a fold changed: tasks, outcomes of the queue's rows, the workspace's counters. */
+export async function writeFold(
+  database: Database,
+  workspaceId: string,
+  folded: FoldResult<QueuedOperation>,
+  now: string,
+  transaction: Transaction,
+): Promise<void> {
+  const settled = folded.settled.map(({ operation, outcome, seq }) => ({ id: operation.queueId, outcome, seq }));
+  await database.select(
+    WRITE_FOLD,
+    [workspaceId, JSON.stringify(folded.changed), JSON.stringify(settled), now, folded.seq, settled.length],
+    transaction,
+  );
+}
+
+function operationOf(row: PendingRow): QueuedOperation {
+  return {
+    queueId: row.queueId,
+    clientId: row.clientId,
+    opId: row.opId,
+    taskId: row.taskId,
+    kind: row.kind,
+    fields: fieldsOf(row.data),
+    updatedAt: row.updatedAt,
+  };
+}
+
+function summarize(folded: FoldResult<QueuedOperation>): ApplyResult {
+  const outcomes: ApplyResult['outcomes'] = {};
+  for (const { outcome } of folded.settled) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  return {
+    settled: folded.settled.length,
+    outcomes,
+    seq: folded.seq,
+    lastId: folded.settled.at(-1)?.operation.queueId ?? 0,
+  };
+}

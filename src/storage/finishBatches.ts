@@ -1,0 +1,52 @@
+// What follows an apply: batches that are settled get their finishing time, and jobs learn whether something of their batch still
+// waits or has failed. One statement for all jobs that shared a group commit.
+import type { Database } from './database.js';
+
+/** The part of a batch that one job stands for: its operations between two ids. */
+export interface BatchPart {
+  batchId: string;
+  firstId: number;
+  lastId: number;
+}
+
+export interface BatchPartState {
+  batchId: string;
+  firstId: number;
+  pending: number;
+  /** When the first of the pending ones may be tried again, canonical; null when that is now. */
+  nextAttemptAt: string | null;
+  failed: number;
+  /** The error of the first failed one. */
+  error: string | null;
+}
+
+const FINISH = `
+WITH parts AS (
+  SELECT * FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
+), finished AS (
+  UPDATE sync_batches b SET finished_at = $3::timestamptz
+  WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $4 AND NOT EXISTS (
+    SELECT 1 FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.batch_id = b.id
+      AND q.id BETWEEN b.first_operation_id AND b.last_operation_id)
+)
+SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.error
+FROM parts p
+CROSS JOIN LATERAL (
+  SELECT count(*) AS pending, min(q.next_attempt_at) AS next FROM sync_queue q
+  WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.batch_id = p."batchId" AND q.id BETWEEN p."firstId" AND p."lastId"
+) waiting
+CROSS JOIN LATERAL (
+  SELECT count(*) AS failed, (array_agg(q.error ORDER BY q.id))[1] AS error FROM sync_queue q
+  WHERE q.workspace_id = $1 AND q.status = 'failed' AND q.batch_id = p."batchId" AND q.id BETWEEN p."firstId" AND p."lastId"
+) broken`;
+
+/** Stamps the workspace's batches that are settled and end at or before the operation `upTo`; says where each part stands. */
+export function finishBatches(
+  database: Database,
+  workspaceId: string,
+  upTo: number,
+  parts: BatchPart[],
+  now: string,
+): Promise<BatchPartState[]> {
+  return database.select<BatchPartState>(FINISH, [workspaceId, JSON.stringify(parts), now, upTo]);
+}

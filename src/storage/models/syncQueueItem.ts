@@ -1,0 +1,74 @@
+// An accepted operation: the queue's truth while it is pending (I1), the operation log afterwards.
+import { Column, DataType, Model, PrimaryKey, Table } from 'sequelize-typescript';
+import { TIMESTAMP } from '../timestampColumn.js';
+
+export type QueueStatus = 'pending' | 'synced' | 'failed';
+
+@Table({ tableName: 'sync_queue', timestamps: false })
+export class SyncQueueItem extends Model {
+  @PrimaryKey
+  @Column({ type: DataType.TEXT, field: 'workspace_id' })
+  declare workspaceId: string;
+
+  /** Counts up in the order of acceptance. */
+  @PrimaryKey
+  @Column(DataType.BIGINT)
+  declare id: number;
+
+  /** The batch that brought it first; null for a direct write. */
+  @Column({ type: DataType.UUID, field: 'batch_id' })
+  declare batchId: string | null;
+
+  @Column(DataType.INTEGER)
+  declare position: number;
+
+  @Column({ type: DataType.TEXT, field: 'client_id' })
+  declare clientId: string;
+
+  @Column({ type: DataType.TEXT, field: 'op_id' })
+  declare opId: string;
+
+  @Column({ type: DataType.TEXT, field: 'content_hash' })
+  declare contentHash: string;
+
+  @Column({ type: DataType.TEXT, field: 'task_id' })
+  declare taskId: string;
+
+  @Column(DataType.TEXT)
+  declare operation: string;
+
+  @Column({ type: DataType.JSONB, field: 'task_data' })
+  declare taskData: Record<string, unknown>;
+
+  /** Effective time (see sync/clock). */
+  @Column({ type: TIMESTAMP, field: 'updated_at' })
+  declare updatedAt: string;
+
+  @Column(DataType.TEXT)
+  declare status: QueueStatus;
+
+  @Column(DataType.TEXT)
+  declare outcome: string | null;
+
+  @Column(DataType.BIGINT)
+  declare seq: number | null;
+
+  @Column(DataType.TEXT)
+  declare error: string | null;
+
+  @Column({ type: DataType.INTEGER, field: 'retry_count' })
+  declare retryCount: number;
+
+  @Column({ type: DataType.INTEGER, field: 'max_retries' })
+  declare maxRetries: number;
+
+  @Column({ type: TIMESTAMP, field: 'created_at' })
+  declare createdAt: string;
+
+  @Column({ type: TIMESTAMP, field: 'last_attempted_at' })
+  declare lastAttemptedAt: string | null;
+
+  /** Not to be tried before this; null: now. */
+  @Column({ type: TIMESTAMP, field: 'next_attempt_at' })
+  declare nextAttemptAt: string | null;
+}

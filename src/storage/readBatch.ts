@@ -1,0 +1,71 @@
+// Reading what became of a batch: its entries as they were received, and the state of the operations they stand for.
+import type { OperationKind, Outcome } from '../sync/merge.js';
+import type { Database } from './database.js';
+import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
+import type { QueueStatus } from './models/syncQueueItem.js';
+import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+
+export interface StoredBatch {
+  id: string;
+  entries: BatchEntry[];
+  clock: BatchClock | null;
+}
+
+/** A batch by its id; undefined if the workspace has none of that id. */
+export async function findBatch(database: Database, workspaceId: string, id: string): Promise<StoredBatch | undefined> {
+  const batch = await database.sequelize.getRepository(SyncBatch).findOne({ where: { workspaceId, id }, raw: true });
+  return batch ?? undefined;
+}
+
+/** Where an operation stands. */
+export interface OperationState {
+  id: number;
+  batchId: string | null;
+  position: number;
+  clientId: string;
+  opId: string;
+  contentHash: string;
+  taskId: string;
+  kind: OperationKind;
+  status: QueueStatus;
+  outcome: Outcome | null;
+  error: string | null;
+}
+
+const STATE_COLUMNS = `q.id, q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId",
+  q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome, q.error`;
+
+/** The states of operations by their keys; a key that is not known has none. */
+export function readOperationsByKey(
+  database: Database,
+  workspaceId: string,
+  keys: { clientId: string; opId: string }[],
+): Promise<OperationState[]> {
+  return database.select<OperationState>(
+    `SELECT ${STATE_COLUMNS} FROM jsonb_to_recordset($2::jsonb) AS k("clientId" text, "opId" text)
+     JOIN sync_queue q ON q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId"`,
+    [workspaceId, JSON.stringify(keys)],
+  );
+}
+
+/** The states of operations by their queue ids, oldest first. */
+export function readOperationsById(database: Database, workspaceId: string, ids: number[]): Promise<OperationState[]> {
+  return database.select<OperationState>(
+    `SELECT ${STATE_COLUMNS} FROM sync_queue q WHERE q.workspace_id = $1 AND q.id = ANY($2::bigint[]) ORDER BY q.id`,
+    [workspaceId, ids],
+  );
+}
+
+/** Tasks and tombstones by id, as the server now has them. */
+export async function readTaskViews(
+  database: Database,
+  workspaceId: string,
+  ids: string[],
+): Promise<Map<string, TaskView>> {
+  const tasks = await database.select<TaskView>(
+    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
+    [workspaceId, [...new Set(ids)]],
+  );
+  return new Map(tasks.map((task) => [task.id, task]));
+}

@@ -1,0 +1,68 @@
+// The queue as its users see it: counts, pages of items, and putting pending and failed items back in line.
+import { Op } from 'sequelize';
+import { lockWorkspace } from './applyPending.js';
+import type { Database } from './database.js';
+import { type QueueStatus, SyncQueueItem } from './models/syncQueueItem.js';
+
+export interface QueueCounts {
+  pending: number;
+  failed: number;
+  synced: number;
+  /** Canonical; null before the first operation. */
+  lastSyncedAt: string | null;
+  oldestPendingAt: string | null;
+}
+
+const COUNTS = `
+SELECT w.synced, w.last_synced_at AS "lastSyncedAt",
+  (SELECT count(*) FROM sync_queue WHERE workspace_id = $1 AND status = 'pending') AS pending,
+  (SELECT count(*) FROM sync_queue WHERE workspace_id = $1 AND status = 'failed') AS failed,
+  (SELECT created_at FROM sync_queue WHERE workspace_id = $1 AND status = 'pending' ORDER BY id LIMIT 1) AS "oldestPendingAt"
+FROM workspaces w WHERE w.id = $1`;
+
+/** Counts of a workspace's operations; cheap however long the log is, because only the small partial indexes are counted. */
+export async function countQueue(database: Database, workspaceId: string): Promise<QueueCounts> {
+  const [counts] = await database.select<QueueCounts>(COUNTS, [workspaceId]);
+  return counts ?? { pending: 0, failed: 0, synced: 0, lastSyncedAt: null, oldestPendingAt: null };
+}
+
+/** One page of items of a status, oldest first, behind the item `afterId`. */
+export function listQueue(
+  database: Database,
+  workspaceId: string,
+  status: QueueStatus,
+  afterId: number,
+  limit: number,
+): Promise<SyncQueueItem[]> {
+  return database.sequelize.getRepository(SyncQueueItem).findAll({
+    where: { workspaceId, status, id: { [Op.gt]: afterId } },
+    order: [['id', 'ASC']],
+    limit,
+    raw: true,
+  });
+}
+
+const REQUEUE = `
+WITH chosen AS (
+  (SELECT id FROM sync_queue WHERE workspace_id = $1 AND status = 'pending' ORDER BY id LIMIT $2)
+  UNION ALL
+  (SELECT id FROM sync_queue WHERE workspace_id = $1 AND status = 'failed' ORDER BY id LIMIT $2)
+  ORDER BY id LIMIT $2
+)
+UPDATE sync_queue q SET status = 'pending', next_attempt_at = NULL,
+  retry_count = CASE WHEN q.status = 'failed' THEN 0 ELSE q.retry_count END,
+  error = CASE WHEN q.status = 'failed' THEN NULL ELSE q.error END
+FROM chosen WHERE q.workspace_id = $1 AND q.id = chosen.id RETURNING q.id`;
+
+/**
+ * Makes the oldest `limit` pending and failed items due now; failed ones get fresh retries.
+ * Locks the workspace, because the applying transaction updates the same rows and the two would deadlock.
+ * @returns their ids, oldest first
+ */
+export function requeue(database: Database, workspaceId: string, limit: number): Promise<number[]> {
+  return database.transaction(async (transaction) => {
+    await lockWorkspace(database, workspaceId, transaction);
+    const rows = await database.select<{ id: number }>(REQUEUE, [workspaceId, limit], transaction);
+    return rows.map((row) => row.id).sort((a, b) => a - b);
+  });
+}

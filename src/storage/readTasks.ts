@@ -1,0 +1,63 @@
+// Reading tasks for /api/tasks: one by either of its ids, and pages by key (an offset would get slower with every page).
+import type { Transaction } from 'sequelize';
+import type { Database } from './database.js';
+import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Finds a task or tombstone by its id, else by its server id. */
+export async function findTask(
+  database: Database,
+  workspaceId: string,
+  id: string,
+  transaction?: Transaction,
+): Promise<TaskView | undefined> {
+  const byColumn = async (column: 'id' | 'server_id') => {
+    const sql = `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+      WHERE t.workspace_id = $1 AND t.${column} = $2`;
+    const [task] = await database.select<TaskView>(sql, [workspaceId, id], transaction);
+    return task;
+  };
+  return (await byColumn('id')) ?? (UUID.test(id) ? await byColumn('server_id') : undefined);
+}
+
+/** What a list can be sorted by; a leading minus means newest first. */
+export const TASK_SORTS = ['created_at', '-created_at', 'updated_at', '-updated_at'] as const;
+export type TaskSort = (typeof TASK_SORTS)[number];
+
+export interface TaskListRequest {
+  workspaceId: string;
+  sort: TaskSort;
+  limit: number;
+  /** The place behind which to continue: sort value and id of the last task of the previous page. */
+  after?: { sortValue: string; id: string };
+  completed?: boolean;
+  /** Canonical. */
+  updatedSince?: string;
+  includeDeleted: boolean;
+}
+
+/** One page of tasks, `limit` at most. */
+export function listTasks(database: Database, request: TaskListRequest): Promise<TaskView[]> {
+  const bind: unknown[] = [request.workspaceId, request.limit];
+  const bound = (value: unknown, type: string) => `$${bind.push(value)}::${type}`;
+  const descending = request.sort.startsWith('-');
+  const column = request.sort.endsWith('created_at') ? 't.created_at' : 't.updated_at';
+  const conditions = ['t.workspace_id = $1'];
+  if (!request.includeDeleted) conditions.push('NOT t.deleted');
+  if (request.completed !== undefined) conditions.push(`t.completed = ${bound(request.completed, 'boolean')}`);
+  if (request.updatedSince !== undefined) {
+    conditions.push(`t.updated_at >= ${bound(request.updatedSince, 'timestamptz')}`);
+  }
+  if (request.after !== undefined) {
+    const { sortValue, id } = request.after;
+    const place = `(${bound(sortValue, 'timestamptz')}, ${bound(id, 'text')})`;
+    conditions.push(`(${column}, t.id) ${descending ? '<' : '>'} ${place}`);
+  }
+  const direction = descending ? 'DESC' : 'ASC';
+  return database.select<TaskView>(
+    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+     WHERE ${conditions.join(' AND ')} ORDER BY ${column} ${direction}, t.id ${direction} LIMIT $2`,
+    bind,
+  );
+}

@@ -1,0 +1,25 @@
+// How tasks are read in hand-written SQL: the columns under the code's names, and the derived sync status beside them.
+import type { Task } from '../sync/task.js';
+
+export type SyncStatus = 'synced' | 'pending' | 'error';
+
+/** A task as readers get it. */
+export interface TaskView extends Task {
+  /** pending: operations on it wait; error: its latest operation failed; else synced. */
+  syncStatus: SyncStatus;
+}
+
+/** The columns of a task row `t`, named as in Task. */
+export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.description, t.completed, t.deleted,
+  t.created_at AS "createdAt", t.updated_at AS "updatedAt", t.updated_by AS "updatedBy", t.op_id AS "opId", t.seq,
+  t.last_synced_at AS "lastSyncedAt"`;
+
+/** Belongs behind FROM tasks t: what its unsettled operations say, from an index that holds only those. */
+export const UNSETTLED_JOIN = `LEFT JOIN LATERAL (
+    SELECT bool_or(q.status = 'pending') AS pending, max(q.last_attempted_at) FILTER (WHERE q.status = 'failed') AS failed_at
+    FROM sync_queue q WHERE q.workspace_id = t.workspace_id AND q.task_id = t.id AND q.status <> 'synced'
+  ) unsettled ON true`;
+
+/** Belongs to the columns where UNSETTLED_JOIN is joined. A write that was applied after the failure makes the task synced again. */
+export const SYNC_STATUS_COLUMN = `CASE WHEN unsettled.pending THEN 'pending'
+    WHEN unsettled.failed_at >= t.last_synced_at THEN 'error' ELSE 'synced' END AS "syncStatus"`;

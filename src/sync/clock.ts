@@ -1,0 +1,70 @@
+// Effective times: what a device's clock said, corrected at acceptance and fixed from then on. Nothing is refused for its clock;
+// a clock in the future would otherwise win every conflict until that future comes.
+import { fromMicros, toMicros } from './timestamp.js';
+
+/** Below this, a difference between the clocks is network delay, not skew. */
+const SKEW_TOLERANCE_MICROS = 2_000_000n;
+
+export interface EffectiveTimes {
+  /** One canonical timestamp for each time given, in their order. */
+  times: string[];
+  /** How far the device's clock is ahead of the server's (negative: behind), in ms; undefined if it did not say its time. */
+  skewMs?: number;
+  /** How many given times were changed. */
+  adjusted: number;
+}
+
+/**
+ * Fixes the effective times of a batch.
+ * @param given canonical timestamps as the device wrote them, undefined where it gave none
+ * @param clientTimestamp the device's clock when it sent the batch, canonical, if it said so
+ * @param firstMicros server time, microseconds since 1970. Times that are missing or in the future become this plus their
+ *   index in microseconds, so that the order inside the batch is kept
+ * @param receivedMicros server time at which the batch arrived
+ */
+export function fixEffectiveTimes(
+  given: readonly (string | undefined)[],
+  clientTimestamp: string | undefined,
+  firstMicros: bigint,
+  receivedMicros: bigint,
+): EffectiveTimes {
+  const skew = clientTimestamp === undefined ? undefined : toMicros(clientTimestamp) - receivedMicros;
+  const shift = skew !== undefined && (skew > SKEW_TOLERANCE_MICROS || skew < -SKEW_TOLERANCE_MICROS) ? skew : 0n;
+  const latest = fromMicros(receivedMicros);
+  let adjusted = 0;
+  const times = given.map((time, index) => {
+    if (time === undefined) return fromMicros(firstMicros + BigInt(index));
+    const shifted = shift === 0n ? time : fromMicros(toMicros(time) - shift);
+    const effective = shifted > latest ? fromMicros(firstMicros + BigInt(index)) : shifted;
+    if (effective !== time) adjusted += 1;
+    return effective;
+  });
+  return { times, adjusted, ...(skew === undefined ? {} : { skewMs: Number(skew / 1000n) }) };
+}
+
+/** The effective time of a direct write: server time, but never older than the task it changes. */
+export function timeAfter(now: string, updatedAt: string | undefined): string {
+  return updatedAt === undefined || updatedAt < now ? now : fromMicros(toMicros(updatedAt) + 1n);
+}
+
+export interface ServerClock {
+  /** Server time, microseconds since 1970. */
+  nowMicros(): bigint;
+  /** The first of `count` consecutive microseconds that no earlier call was given: batches received in the same millisecond keep their order. */
+  reserve(count: number): bigint;
+}
+
+/** A server clock on an injected source of milliseconds. The guarantee of reserve() holds within one process. */
+export function createServerClock(nowMs: () => number): ServerClock {
+  let next = 0n;
+  const nowMicros = () => BigInt(Math.trunc(nowMs())) * 1000n;
+  return {
+    nowMicros,
+    reserve(count) {
+      const now = nowMicros();
+      const first = now > next ? now : next;
+      next = first + BigInt(count);
+      return first;
+    },
+  };
+}

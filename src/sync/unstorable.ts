@@ -1,0 +1,33 @@
+// What PostgreSQL cannot keep as it was sent: NUL characters and lone surrogates (it refuses the first and changes the second, so
+// that client and server would differ for ever), and nesting so deep that a parser's stack ends.
+import type { InvalidItem } from './operation.js';
+
+/** A task is flat; this leaves room for what apps put beside it, and is far below where any parser complains (about 6,000). */
+const MAX_DEPTH = 32;
+
+/** Finds the first unstorable thing in a JSON value. Walks with its own stack, so that depth cannot overflow the caller's. */
+export function findUnstorable(root: unknown): InvalidItem | undefined {
+  const stack: { value: unknown; path: string; depth: number }[] = [{ value: root, path: '', depth: 0 }];
+  for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
+    const { value, path, depth } = entry;
+    if (typeof value === 'string') {
+      const message = describeText(value);
+      if (message !== undefined) return { field: path || 'item', message: `${path || 'the item'} ${message}` };
+    } else if (typeof value === 'object' && value !== null) {
+      if (depth >= MAX_DEPTH) return { field: 'data', message: `the item is nested deeper than ${MAX_DEPTH} levels` };
+      for (const [key, inner] of Object.entries(value)) {
+        const message = describeText(key);
+        if (message !== undefined)
+          return { field: path || 'item', message: `a key in ${path || 'the item'} ${message}` };
+        stack.push({ value: inner, path: path === '' ? key : `${path}.${key}`, depth: depth + 1 });
+      }
+    }
+  }
+  return undefined;
+}
+
+function describeText(text: string): string | undefined {
+  if (text.includes('\u0000')) return 'contains a NUL character, which cannot be stored';
+  if (!text.isWellFormed()) return 'contains half of a surrogate pair, which is not valid Unicode';
+  return undefined;
+}

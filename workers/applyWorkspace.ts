@@ -1,0 +1,92 @@
+// Applying what is pending in a workspace, transaction by transaction, and isolating what cannot be applied (I5): a failed transaction
+// is halved until the one operation that breaks it stands alone; that one is failed or put off, its siblings apply.
+import { describeError, type Logger } from '../src/logger.js';
+import { ApplyError, type ApplyRequest, type ApplyResult, applyPending } from '../src/storage/applyPending.js';
+import type { Database } from '../src/storage/database.js';
+import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
+import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
+import { fromMicros } from '../src/sync/timestamp.js';
+
+export interface ApplyDeps {
+  database: Database;
+  logger: Logger;
+  retry: RetryOptions;
+  /** The most operations that one transaction may hold. */
+  transactionSize: number;
+  nowMicros: () => bigint;
+  random: () => number;
+  newServerId: () => string;
+  /** Called after each commit. */
+  onApplied: (workspaceId: string, result: ApplyResult) => void;
+}
+
+/**
+ * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
+ * @throws the driver's error on a transient fault; what was committed before it stays
+ */
+export async function applyWorkspace(deps: ApplyDeps, workspaceId: string, upTo: number): Promise<void> {
+  const now = () => fromMicros(deps.nowMicros());
+  for (let limit = deps.transactionSize; ; ) {
+    const attempt = await tryApply(deps, { workspaceId, upTo, limit, now, newServerId: deps.newServerId });
+    if ('applied' in attempt) {
+      if (attempt.applied.settled > 0) deps.onApplied(workspaceId, attempt.applied);
+      if (attempt.applied.settled < limit) return;
+      // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions.
+      limit = Math.min(limit * 2, deps.transactionSize);
+    } else if (attempt.failed.operationIds.length > 1) {
+      limit = Math.ceil(attempt.failed.operationIds.length / 2);
+    } else {
+      await settleCulprit(deps, workspaceId, attempt.failed);
+    }
+  }
+}
+
+async function tryApply(
+  deps: ApplyDeps,
+  request: ApplyRequest,
+): Promise<{ applied: ApplyResult } | { failed: ApplyError }> {
+  try {
+    return { applied: await applyPending(deps.database, request) };
+  } catch (error) {
+    if (!(error instanceof ApplyError)) throw error;
+    if (classifyFault(error.cause) === 'transient') {
+      await noteAttempt(deps, request.workspaceId, error);
+      throw error.cause;
+    }
+    // It failed before any operation was read: there is no culprit to look for.
+    if (error.operationIds.length === 0) throw error.cause;
+    return { failed: error };
+  }
+}
+
+/** Best effort: the fault may be that the database is gone. */
+async function noteAttempt(deps: ApplyDeps, workspaceId: string, error: ApplyError) {
+  if (error.operationIds.length === 0) return;
+  try {
+    await recordAttempt(deps.database, workspaceId, error.operationIds, fromMicros(deps.nowMicros()));
+  } catch (cause) {
+    deps.logger.debug('the attempt could not be noted', describeError(cause));
+  }
+}
+
+async function settleCulprit(deps: ApplyDeps, workspaceId: string, failed: ApplyError) {
+  const [operationId] = failed.operationIds;
+  if (operationId === undefined) throw failed;
+  const isPermanent = classifyFault(failed.cause) === 'permanent';
+  const nowMicros = deps.nowMicros();
+  const status = await recordFailure(deps.database, {
+    workspaceId,
+    operationId,
+    error: failed.message,
+    isPermanent,
+    now: fromMicros(nowMicros),
+    nextAttemptAt: (failedAttempts) => {
+      // At least one microsecond: an operation that is due at once would be taken again by this very loop.
+      const delayMs = Math.max(1, backoffDelayMs(failedAttempts, deps.retry, deps.random()));
+      return fromMicros(nowMicros + BigInt(delayMs) * 1000n);
+    },
+  });
+  // The database's message may quote what the user wrote: the log gets its code, the operation keeps the message.
+  const { code } = describeError(failed.cause);
+  deps.logger.warn('an operation could not be applied', { workspaceId, operationId, status, isPermanent, code });
+}

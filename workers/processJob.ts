@@ -1,0 +1,41 @@
+// One job: apply what is pending up to its last operation, then say what became of its part of the batch. A job whose operations wait
+// for another attempt comes back; one with failed operations fails, so that the dashboard shows why.
+import { UnrecoverableError } from 'bullmq';
+import { RetryLater } from '../src/queue/consumer.js';
+import type { ApplyJob } from '../src/queue/jobs.js';
+import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
+import { finishBatches } from '../src/storage/finishBatches.js';
+import { fromMicros, toMicros } from '../src/sync/timestamp.js';
+import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
+import { createGroupCommit } from './groupCommit.js';
+
+/** @returns the processor of jobs; its jobs of one workspace share transactions. */
+export function createJobProcessor(deps: ApplyDeps) {
+  const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]) => {
+    const upTo = Math.max(...jobs.map((job) => job.lastId));
+    await applyWorkspace(deps, workspaceId, upTo);
+    return finishBatches(deps.database, workspaceId, upTo, jobs.flatMap(partOf), fromMicros(deps.nowMicros()));
+  });
+
+  /** @throws RetryLater, UnrecoverableError, or the driver's error on a transient fault */
+  return async function processJob(job: ApplyJob): Promise<{ operations: number }> {
+    const states = await submit(job.workspaceId, job);
+    const state = states.find(({ batchId, firstId }) => batchId === job.batchId && firstId === job.firstId);
+    if (state !== undefined) judge(state, job, deps.nowMicros());
+    return { operations: job.count };
+  };
+}
+
+function partOf(job: ApplyJob): BatchPart[] {
+  return job.batchId === undefined ? [] : [{ batchId: job.batchId, firstId: job.firstId, lastId: job.lastId }];
+}
+
+function judge(state: BatchPartState, job: ApplyJob, nowMicros: bigint) {
+  if (state.pending > 0) {
+    const delayMs = state.nextAttemptAt === null ? 0 : Number((toMicros(state.nextAttemptAt) - nowMicros) / 1000n) + 1;
+    throw new RetryLater(`${state.pending} of ${job.count} operations wait for another attempt`, Math.max(0, delayMs));
+  }
+  if (state.failed > 0) {
+    throw new UnrecoverableError(`${state.failed} of ${job.count} operations failed; the first: ${state.error}`);
+  }
+}

@@ -1,0 +1,80 @@
+// The reconciler: finds operations whose job was lost (Redis flushed, an add that never arrived) and dispatches their workspaces
+// again; while the queue itself has not answered for too long it applies them directly. So Redis down is slower, not stopped.
+// Many workers may find the same workspace: the job's id keeps all but one from enqueuing it, and the workspace's lock keeps all
+// but one from applying it.
+import { describeError, type Logger } from '../src/logger.js';
+import { type ApplyJob, KEEP_FAILED } from '../src/queue/jobs.js';
+import type { Producer } from '../src/queue/producer.js';
+import type { Database } from '../src/storage/database.js';
+import { findStalled, type StalledWorkspace } from '../src/storage/findStalled.js';
+import { fromMicros } from '../src/sync/timestamp.js';
+
+export interface ReconcileDeps {
+  database: Database;
+  producer: Producer;
+  logger: Logger;
+  nowMicros: () => bigint;
+  /** Operations that waited less than this are their job's business. */
+  afterMs: number;
+  /** How long the queue must have been silent before operations are applied without it. */
+  directAfterMs: number;
+  applyDirectly: (job: ApplyJob) => Promise<unknown>;
+}
+
+/** At most this many workspaces a round; the next round takes the others. */
+const WORKSPACES_PER_ROUND = 100;
+const CLEAN_EVERY_ROUNDS = 600;
+
+/** One round. @returns how many workspaces were dispatched or applied */
+export async function reconcile(deps: ReconcileDeps): Promise<number> {
+  const acceptedBefore = fromMicros(deps.nowMicros() - BigInt(deps.afterMs) * 1000n);
+  const stalled = await findStalled(deps.database, acceptedBefore, WORKSPACES_PER_ROUND);
+  for (const workspace of stalled) await dispatch(deps, workspace);
+  return stalled.length;
+}
+
+async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
+  const { workspaceId, firstId, lastId } = workspace;
+  const job: ApplyJob = { workspaceId, count: lastId - firstId + 1, firstId, lastId, reason: 'reconcile' };
+  try {
+    await deps.producer.enqueueOnce(`reconcile-${firstId}`, job);
+    deps.logger.info('waiting operations were dispatched again', { workspaceId, firstId, lastId });
+  } catch (error) {
+    const downSinceMs = deps.producer.downSinceMs();
+    const nowMs = Number(deps.nowMicros() / 1000n);
+    if (downSinceMs === undefined || nowMs - downSinceMs < deps.directAfterMs) return;
+    deps.logger.info('the queue is away; applying directly', { workspaceId, firstId, lastId, ...describeError(error) });
+    await deps.applyDirectly(job);
+  }
+}
+
+/** Runs rounds every `intervalMs` until `signal` aborts; a round that fails is logged and the next one tries again. */
+export function startReconciler(
+  deps: ReconcileDeps,
+  intervalMs: number,
+  signal: AbortSignal,
+): { stopped: Promise<void> } {
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(done, intervalMs);
+      function done() {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+      signal.addEventListener('abort', done);
+    });
+  async function loop() {
+    for (let round = 1; !signal.aborted; round += 1) {
+      try {
+        await reconcile(deps);
+        if (round % CLEAN_EVERY_ROUNDS === 0)
+          await deps.producer.cleanFailed(KEEP_FAILED.age * 1_000, KEEP_FAILED.count);
+      } catch (error) {
+        deps.logger.warn('a reconciler round failed', describeError(error));
+      }
+      await pause();
+    }
+  }
+  return { stopped: loop() };
+}
