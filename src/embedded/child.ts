@@ -69,6 +69,17 @@ export function spawnChild(options: ChildOptions): Child {
   };
 }
 
+/** Waits for a program that does one thing and ends, and returns how it ended; stops it when the signal says so, and throws its reason. */
+export async function waitForEnd(child: Child, limitMs: number, signal: AbortSignal): Promise<string> {
+  const stop = () => void child.stop(limitMs);
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  const how = await child.exited;
+  signal.removeEventListener('abort', stop);
+  signal.throwIfAborted();
+  return how;
+}
+
 function describeExit(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     child.once('error', (error) => {

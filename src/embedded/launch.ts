@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/index.js';
 import { describeAddress, type Summary } from './banner.js';
-import { type Child, spawnChild } from './child.js';
+import { type Child, spawnChild, waitForEnd } from './child.js';
 import { type ChildRecords, createChildRecords, stopLeftovers } from './childRecords.js';
 import { lockFolder } from './folderLock.js';
 import { describeTrouble, followLog, rotateLog } from './logFile.js';
@@ -136,11 +136,7 @@ async function migrate(current: Launch, env: NodeJS.ProcessEnv): Promise<void> {
   signal.throwIfAborted();
   const logFile = openLog(current, 'migrate');
   const child = spawnEntry(current, { name: 'The migration', entry: '../migrate.js', env, logFile });
-  const stop = () => void child.stop(stopLimitMs);
-  signal.addEventListener('abort', stop, { once: true });
-  const how = await child.exited;
-  signal.removeEventListener('abort', stop);
-  signal.throwIfAborted();
+  const how = await waitForEnd(child, stopLimitMs, signal);
   if (how === 'exit code 0') return;
   throw new StartError(`The database could not be prepared (${how}): ${lastLine(logFile)} Its log is ${logFile}`);
 }

@@ -2,9 +2,18 @@
 // which was killed leaves nothing half done; refused when another version wrote it.
 
 import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { type Child, spawnChild } from './child.js';
+import { type Child, spawnChild, waitForEnd } from './child.js';
 import { programPath } from './postgresBinaries.js';
 import { makeOwnedFolder, type PostgresHost } from './postgresHost.js';
 import { identifyProcess } from './processIdentity.js';
@@ -12,6 +21,11 @@ import { StartError } from './startError.js';
 import { lastLine } from './startServer.js';
 
 export const SUPERUSER = 'task_sync';
+/** Locale C sorts as bytes, the same on every machine. */
+const INITDB = [
+  ...['--username', SUPERUSER, '--auth=scram-sha-256'],
+  ...['--encoding=UTF8', '--locale=C', '--no-instructions'],
+];
 const STOP_LIMIT_MS = 5_000;
 
 /**
@@ -44,17 +58,16 @@ export async function initialiseData(options: {
   track(child: Child): void;
   signal: AbortSignal;
 }): Promise<void> {
-  const { host, signal } = options;
+  const { host } = options;
   const temporary = `${host.dataFolder}.new`;
   rmSync(temporary, { recursive: true, force: true });
   makeOwnedFolder(host, temporary);
   const passwordFile = join(temporary, 'password');
   writeFileSync(passwordFile, `${options.password}\n`, { mode: 0o600 });
   if (host.spawnAs !== undefined) chownSync(passwordFile, host.spawnAs.uid, host.spawnAs.gid);
-  const parameters = ['--pgdata', join(temporary, 'data'), '--pwfile', passwordFile, '--username', SUPERUSER];
-  parameters.push('--encoding=UTF8', '--locale=C', '--auth=scram-sha-256', '--no-instructions');
-  if (!options.durable) parameters.push('--no-sync');
-  const [command, rest] = host.command(programPath(host.binaries, 'initdb'), parameters);
+  const files = ['--pgdata', join(temporary, 'data'), '--pwfile', passwordFile];
+  const parameters = options.durable ? INITDB : [...INITDB, '--no-sync'];
+  const [command, rest] = host.command(programPath(host.binaries, 'initdb'), [...files, ...parameters]);
   const child = spawnChild({
     name: 'initdb',
     command,
@@ -66,17 +79,14 @@ export async function initialiseData(options: {
     ...(host.spawnAs === undefined ? {} : { spawnAs: host.spawnAs }),
   });
   options.track(child);
-  const stop = () => void child.stop(STOP_LIMIT_MS);
-  signal.addEventListener('abort', stop, { once: true });
-  const how = await child.exited;
-  signal.removeEventListener('abort', stop);
-  signal.throwIfAborted();
+  const how = await waitForEnd(child, STOP_LIMIT_MS, options.signal);
   if (how !== 'exit code 0') {
     throw new StartError(
       `PostgreSQL could not make its data folder (${how}): ${lastLine(options.logFile)} Its log is ${options.logFile}`,
     );
   }
-  rmSync(host.dataFolder, { recursive: true, force: true });
+  // At most an empty one is there: anything else was refused before.
+  if (existsSync(host.dataFolder)) rmdirSync(host.dataFolder);
   renameSync(join(temporary, 'data'), host.dataFolder);
   rmSync(temporary, { recursive: true, force: true });
 }

@@ -1,12 +1,9 @@
-// As whom PostgreSQL runs and where its data lies. PostgreSQL refuses to run as root, so root needs a way around:
-//   self       a normal user: started as it is.
-//   namespace  root: inside a user namespace that shows root's files as those of user 1000. Everything stays where and whose it is, also
-//              below a 0700 home. Containers often forbid it.
-//   account    root, where a namespace is refused: as the system user `postgres`, with binaries and data where that user can reach them.
-// Rejected: ambient capabilities (PostgreSQL looks at the effective user id, not at capabilities).
+// Where PostgreSQL and its data lie: in node_modules and in DATA_DIR, or, where root has to run it as another user, in places that this user
+// can reach. Wherever the data went at first, every later start finds it there: DATA_DIR/postgres is the data folder or a link to it.
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   chownSync,
   cpSync,
   existsSync,
@@ -21,33 +18,22 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type PostgresBinaries, programPath } from './postgresBinaries.js';
+import type { PostgresBinaries } from './postgresBinaries.js';
+import {
+  ACCOUNT,
+  accountRunner,
+  askVersion,
+  canEnter,
+  defaultModes,
+  namespaceRunner,
+  type RunMode,
+  type Runner,
+  selfRunner,
+} from './postgresRunner.js';
 import { StartError } from './startError.js';
-import { findOrCreateAccount } from './systemAccount.js';
-
-export type RunMode = 'self' | 'namespace' | 'account';
 
 /** Where root's fallback keeps what the account must reach. */
 const SHARED_FOLDER = '/var/lib/task-sync';
-const ACCOUNT = 'postgres';
-const NAMESPACE_ARGUMENTS = ['--user', '--map-user=1000', '--map-group=1000'];
-
-interface Owner {
-  uid: number;
-  gid: number;
-}
-
-/** How a program is started in one of the modes. */
-interface Runner {
-  mode: RunMode;
-  /** The program and arguments to really spawn. */
-  command(program: string, parameters: string[]): [string, string[]];
-  /** Set where the spawned process changes its user. */
-  spawnAs?: Owner;
-  /** Whose the data folder must be; undefined on systems without user ids. */
-  owner: Owner | undefined;
-}
-
 export interface PostgresHost extends Runner {
   binaries: PostgresBinaries;
   /** Like "18.4". */
@@ -86,30 +72,6 @@ export function choosePostgresHost(options: {
 export function makeOwnedFolder(host: PostgresHost, folder: string): void {
   mkdirSync(folder, { mode: 0o700 });
   if (host.spawnAs !== undefined) chownSync(folder, host.spawnAs.uid, host.spawnAs.gid);
-}
-
-function defaultModes(): RunMode[] {
-  if (process.getuid?.() !== 0) return ['self'];
-  return process.platform === 'linux' ? ['namespace', 'account'] : ['account'];
-}
-
-function selfRunner(): Runner {
-  const [uid, gid] = [process.getuid?.(), process.getgid?.()];
-  const owner = uid === undefined || gid === undefined ? undefined : { uid, gid };
-  return { mode: 'self', command: (program, parameters) => [program, parameters], owner };
-}
-
-function namespaceRunner(): Runner {
-  return {
-    mode: 'namespace',
-    command: (program, parameters) => ['unshare', [...NAMESPACE_ARGUMENTS, program, ...parameters]],
-    owner: { uid: 0, gid: 0 },
-  };
-}
-
-function accountRunner(): Runner {
-  const owner = findOrCreateAccount(ACCOUNT);
-  return { mode: 'account', command: (program, parameters) => [program, parameters], spawnAs: owner, owner };
 }
 
 function adopt(runner: Runner, binaries: PostgresBinaries, dataFolder: string): PostgresHost {
@@ -158,9 +120,11 @@ function copyBinaries(binaries: PostgresBinaries, sharedFolder: string): Postgre
   const version = askVersion(selfRunner(), binaries) ?? 'unknown';
   const folder = join(sharedFolder, `postgresql-${version}`);
   if (existsSync(folder)) return { folder };
-  mkdirSync(sharedFolder, { recursive: true, mode: 0o755 });
+  makeReachable(sharedFolder);
   const temporary = `${folder}.${process.pid}`;
   cpSync(binaries.folder, temporary, { recursive: true, verbatimSymlinks: true });
+  // npm may have installed them for its user alone (umask 077).
+  spawnSync('chmod', ['-R', 'a+rX', temporary]);
   try {
     renameSync(temporary, folder);
   } catch (error) {
@@ -174,11 +138,18 @@ function copyBinaries(binaries: PostgresBinaries, sharedFolder: string): Postgre
 /** DATA_DIR/postgres becomes a link to a new folder, so that later starts find the data in every mode. */
 function linkToShared(link: string, sharedFolder: string): string {
   const parent = join(sharedFolder, randomBytes(6).toString('hex'));
-  mkdirSync(parent, { recursive: true, mode: 0o755 });
+  makeReachable(sharedFolder);
+  makeReachable(parent);
   const dataFolder = join(parent, 'postgres');
   rmSync(link, { recursive: true, force: true });
   symlinkSync(dataFolder, link);
   return dataFolder;
+}
+
+/** For every user, whatever the umask. */
+function makeReachable(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
 }
 
 /** The data belongs to whoever runs PostgreSQL: root may have used another mode before. */
@@ -198,24 +169,4 @@ function giveTo(runner: Runner, dataFolder: string): void {
 
 function isLink(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-}
-
-/** The version as the program itself says it when started this way, or undefined if it does not start. */
-function askVersion(runner: Runner, binaries: PostgresBinaries): string | undefined {
-  return runQuietly(runner, programPath(binaries, 'postgres'), ['--version'])?.match(/\d+(\.\d+|\w+)?/)?.[0];
-}
-
-function canEnter(runner: Runner, folder: string): boolean {
-  return runQuietly(runner, '/bin/sh', ['-c', 'cd "$1" && echo yes', 'sh', folder]) !== undefined;
-}
-
-function runQuietly(runner: Runner, program: string, parameters: string[]): string | undefined {
-  const [file, rest] = runner.command(program, parameters);
-  const asked = spawnSync(file, rest, {
-    ...runner.spawnAs,
-    cwd: '/',
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  return asked.status === 0 ? asked.stdout : undefined;
 }

@@ -46,8 +46,10 @@ export function createProducer(
   const queue = openQueue(address, redis);
   const options = jobOptions(address.kind);
   let downSinceMs: number | undefined;
+  let isClosing = false;
 
   const markDown = (error: unknown) => {
+    if (isClosing) return;
     if (downSinceMs === undefined)
       logger.warn('the queue does not answer; operations wait in PostgreSQL', describeError(error));
     downSinceMs ??= nowMs();
@@ -97,7 +99,10 @@ export function createProducer(
         if (address.kind === 'postgres') await queue.clean(maxAgeMs, limit, 'failed');
       }),
     downSinceMs: () => downSinceMs,
-    close: () => closeQueue(queue, redis, timeoutMs),
+    close() {
+      isClosing = true;
+      return closeQueue(queue, redis, timeoutMs);
+    },
   };
 }
 

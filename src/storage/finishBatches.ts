@@ -26,7 +26,7 @@ WITH parts AS (
 ), finished AS (
   UPDATE sync_batches b SET finished_at = $3::timestamptz
   WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $4 AND NOT EXISTS (
-    SELECT 1 FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.batch_id = b.id
+    SELECT 1 FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.id <= $4 AND q.batch_id = b.id
       AND q.id BETWEEN b.first_operation_id AND b.last_operation_id)
 )
 SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.error

@@ -1,5 +1,5 @@
 // Folders of their own for tests, below the folder of the run.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { stopLeftovers } from '../../src/embedded/childRecords.js';
 import { forgetCleanup, registerCleanup } from './cleanup.js';
@@ -13,6 +13,8 @@ export interface TestFolder {
 
 export function createTestFolder(name: string): TestFolder {
   const path = mkdtempSync(join(requireRunFolder(), `${name}-`));
+  // As a folder that a person makes: PostgreSQL may have to run as another user, which passes through here.
+  chmodSync(path, 0o755);
   const folder: TestFolder = {
     path,
     remove: async () => {
