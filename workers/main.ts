@@ -1,74 +1,16 @@
-// Entry of a worker process: takes jobs, reconciles, and answers health checks on WORKER_HEALTH_PORT if that is set.
-import { v7 as newUuid } from 'uuid';
-import { loadConfig, requireDatabaseUrl } from '../config/index.js';
-import { waitForDatabase } from '../src/awaitDatabase.js';
+// Entry of a worker process; any number of them share the work.
+import { loadConfig } from '../config/index.js';
 import { endOnStartError } from '../src/entry.js';
 import { createLogger } from '../src/logger.js';
-import { queueAddress } from '../src/queue/backend.js';
-import { startConsumer } from '../src/queue/consumer.js';
-import { createProducer } from '../src/queue/producer.js';
-import { createWakeUpPublisher } from '../src/queue/wakeUps.js';
 import { createShutdown, stopOnSignals } from '../src/shutdown.js';
-import { createServerClock } from '../src/sync/clock.js';
-import { startHealthServer } from './healthServer.js';
-import { createJobProcessor } from './processJob.js';
-import { startReconciler } from './reconcile.js';
+import { startWorker } from './startWorker.js';
 
 async function main() {
   const config = loadConfig();
   const logger = createLogger({ level: config.logLevel, process: 'worker' });
   const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
   stopOnSignals(shutdown);
-
-  const { database, address } = await waitForDatabase(
-    requireDatabaseUrl(config),
-    config.database,
-    'worker',
-    logger,
-    shutdown,
-  );
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, Date.now, config.queue.commandTimeoutMs);
-  shutdown.push('queue', () => producer.close());
-  const wakeUps = createWakeUpPublisher(queue, logger);
-  shutdown.push('wake-ups', () => wakeUps.close());
-
-  const { nowMicros } = createServerClock(Date.now);
-  const processJob = createJobProcessor({
-    database,
-    logger,
-    retry: config.retry,
-    transactionSize: config.sync.transactionSize,
-    nowMicros,
-    random: Math.random,
-    newServerId: newUuid,
-    onApplied: (workspaceId, { settled, outcomes, seq, lastId }) => {
-      wakeUps.publish({ workspaceId, seq, settledUpTo: lastId });
-      logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
-    },
-  });
-  const { reconcileAfterMs, reconcileDirectAfterMs, reconcileIntervalMs, concurrency } = config.worker;
-  const reconciler = startReconciler(
-    {
-      database,
-      producer,
-      logger,
-      nowMicros,
-      afterMs: reconcileAfterMs,
-      directAfterMs: reconcileDirectAfterMs,
-      applyDirectly: processJob,
-    },
-    reconcileIntervalMs,
-    shutdown.signal,
-  );
-  shutdown.push('reconciler', () => reconciler.stopped);
-  const consumer = startConsumer(queue, processJob, { concurrency, retry: config.retry, random: Math.random, logger });
-  shutdown.push('jobs', () => consumer.close());
-  if (config.worker.healthPort !== undefined) {
-    const health = await startHealthServer({ database, host: config.host, port: config.worker.healthPort });
-    shutdown.push('health checks', () => health.close());
-  }
-  logger.info('worker is running', { queue: queue.kind, concurrency });
+  await startWorker(config, logger, shutdown, Date.now);
 }
 
 main().catch(endOnStartError);

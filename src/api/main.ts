@@ -1,67 +1,16 @@
 // Entry of an api process: stateless, any number of them side by side.
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { v7 as newUuid } from 'uuid';
-import { loadConfig, requireDatabaseUrl } from '../../config/index.js';
-import { waitForDatabase } from '../awaitDatabase.js';
+import { loadConfig } from '../../config/index.js';
 import { endOnStartError } from '../entry.js';
-import { listen } from '../listen.js';
 import { createLogger } from '../logger.js';
-import { queueAddress } from '../queue/backend.js';
-import { createProducer } from '../queue/producer.js';
-import { subscribeWakeUps } from '../queue/wakeUps.js';
 import { createShutdown, stopOnSignals } from '../shutdown.js';
-import { createServerClock } from '../sync/clock.js';
-import { createApp } from './app.js';
-import { createSettledWaiter } from './settledWaiter.js';
+import { startApi } from './startApi.js';
 
 async function main() {
   const config = loadConfig();
   const logger = createLogger({ level: config.logLevel, process: 'api' });
   const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
   stopOnSignals(shutdown);
-
-  const { database, address } = await waitForDatabase(
-    requireDatabaseUrl(config),
-    config.database,
-    'api',
-    logger,
-    shutdown,
-  );
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, Date.now, config.queue.commandTimeoutMs);
-  shutdown.push('queue', () => producer.close());
-  const waiter = createSettledWaiter();
-  const wakeUps = subscribeWakeUps(queue, logger, waiter.wake);
-  shutdown.push('wake-ups', () => wakeUps.close());
-
-  const app = createApp({
-    config,
-    database,
-    producer,
-    waiter,
-    logger,
-    clock: createServerClock(Date.now),
-    newId: newUuid,
-    version: readVersion(),
-    stopping: shutdown.signal,
-  });
-  const { requestTimeoutMs } = config;
-  // Set here and not after listen(): later settings left a slow body open for over nine seconds.
-  const timeouts = {
-    headersTimeout: requestTimeoutMs,
-    requestTimeout: requestTimeoutMs,
-    connectionsCheckingInterval: 1_000,
-  };
-  const server = createServer({ ...timeouts, keepAliveTimeout: 65_000 }, app);
-  const http = await listen(server, config.port, config.host);
-  shutdown.push('http', () => http.close());
-  logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return String(JSON.parse(text).version);
+  await startApi(config, logger, shutdown, Date.now);
 }
 
 main().catch(endOnStartError);

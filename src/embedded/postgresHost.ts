@@ -17,7 +17,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { PostgresBinaries } from './postgresBinaries.js';
 import {
   ACCOUNT,
@@ -34,6 +34,7 @@ import { StartError } from './startError.js';
 
 /** Where root's fallback keeps what the account must reach. */
 const SHARED_FOLDER = '/var/lib/task-sync';
+
 export interface PostgresHost extends Runner {
   binaries: PostgresBinaries;
   /** Like "18.4". */
@@ -57,7 +58,7 @@ export function choosePostgresHost(options: {
 }): PostgresHost {
   const { binaries, dataDir, modes = defaultModes(), sharedFolder = SHARED_FOLDER } = options;
   const link = join(dataDir, 'postgres');
-  const dataFolder = isLink(link) ? readlinkSync(link) : link;
+  const dataFolder = isLink(link) ? resolve(dataDir, readlinkSync(link)) : link;
   if (modes[0] === 'self') return adopt(selfRunner(), binaries, dataFolder);
   if (modes.includes('namespace')) {
     const runner = namespaceRunner();

@@ -35,12 +35,14 @@ export function defaultModes(): RunMode[] {
   return process.platform === 'linux' ? ['namespace', 'account'] : ['account'];
 }
 
+/** Starts programs as the user that this process runs as. */
 export function selfRunner(): Runner {
   const [uid, gid] = [process.getuid?.(), process.getgid?.()];
   const owner = uid === undefined || gid === undefined ? undefined : { uid, gid };
   return { mode: 'self', command: (program, parameters) => [program, parameters], owner };
 }
 
+/** Starts programs in a user namespace where root is user 1000. */
 export function namespaceRunner(): Runner {
   return {
     mode: 'namespace',
@@ -49,6 +51,7 @@ export function namespaceRunner(): Runner {
   };
 }
 
+/** Starts programs as the system user, which is made if there is none. */
 export function accountRunner(): Runner {
   const owner = findOrCreateAccount(ACCOUNT);
   return { mode: 'account', command: (program, parameters) => [program, parameters], spawnAs: owner, owner };
@@ -59,6 +62,7 @@ export function askVersion(runner: Runner, binaries: PostgresBinaries): string |
   return runQuietly(runner, programPath(binaries, 'postgres'), ['--version'])?.match(/\d+(\.\d+|\w+)?/)?.[0];
 }
 
+/** Whether programs that are started this way can reach a folder. */
 export function canEnter(runner: Runner, folder: string): boolean {
   return runQuietly(runner, '/bin/sh', ['-c', 'cd "$1" && echo yes', 'sh', folder]) !== undefined;
 }

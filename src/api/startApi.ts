@@ -1,0 +1,71 @@
+// Wiring of an api process: opens what it needs, builds the application, listens. Whatever it opened closes with `shutdown`.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { v7 as newUuid } from 'uuid';
+import { type Config, requireDatabaseUrl } from '../../config/index.js';
+import { waitForDatabase } from '../awaitDatabase.js';
+import { listen } from '../listen.js';
+import type { Logger } from '../logger.js';
+import { queueAddress } from '../queue/backend.js';
+import { createProducer } from '../queue/producer.js';
+import { subscribeWakeUps } from '../queue/wakeUps.js';
+import type { Shutdown } from '../shutdown.js';
+import { createServerClock } from '../sync/clock.js';
+import { createApp } from './app.js';
+import { createSettledWaiter } from './settledWaiter.js';
+
+/**
+ * Starts serving once the database answers and is migrated.
+ * @param nowMs the server's clock
+ * @returns the port that is listened on
+ * @throws EADDRINUSE and the like
+ */
+export async function startApi(
+  config: Config,
+  logger: Logger,
+  shutdown: Shutdown,
+  nowMs: () => number,
+): Promise<{ port: number }> {
+  const { database, address } = await waitForDatabase(
+    requireDatabaseUrl(config),
+    config.database,
+    'api',
+    logger,
+    shutdown,
+  );
+  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
+  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
+  shutdown.push('queue', () => producer.close());
+  const waiter = createSettledWaiter();
+  const wakeUps = subscribeWakeUps(queue, logger, waiter.wake);
+  shutdown.push('wake-ups', () => wakeUps.close());
+
+  const app = createApp({
+    config,
+    database,
+    producer,
+    waiter,
+    logger,
+    clock: createServerClock(nowMs),
+    newId: newUuid,
+    version: readVersion(),
+    stopping: shutdown.signal,
+  });
+  const { requestTimeoutMs } = config;
+  // Set here and not after listen(): later settings left a slow body open for over nine seconds.
+  const timeouts = {
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+  };
+  const server = createServer({ ...timeouts, keepAliveTimeout: 65_000 }, app);
+  const http = await listen(server, config.port, config.host);
+  shutdown.push('http', () => http.close());
+  logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
+  return { port: http.port };
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return String(JSON.parse(text).version);
+}

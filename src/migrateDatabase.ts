@@ -1,0 +1,31 @@
+// Bringing a database up to date: the product's schema, and BullMQ's where PostgreSQL is the queue.
+import { createPostgresBackend, Queue } from 'bullmq';
+import type { Config } from '../config/index.js';
+import { resolveDatabaseAddress } from './databaseAddress.js';
+import type { Logger } from './logger.js';
+import { postgresPool, queueAddress } from './queue/backend.js';
+import { QUEUE_NAME } from './queue/jobs.js';
+import { openDatabase } from './storage/database.js';
+import { migrate } from './storage/migrate.js';
+
+/** Migrates; any number of processes may do it together. @throws the driver's error when the database cannot be used */
+export async function migrateDatabase(url: string, config: Config, logger: Logger): Promise<void> {
+  const address = await resolveDatabaseAddress(url, config.database.connectTimeoutMs);
+  const database = openDatabase(address, config.database, 'migrate');
+  try {
+    const ran = await migrate(database);
+    logger.info(ran.length === 0 ? 'the database is up to date' : 'the database was migrated', { ran });
+  } finally {
+    await database.close();
+  }
+  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
+  if (queue.kind !== 'postgres') return;
+  const connection = { ...postgresPool(queue, 1), migrate: true };
+  const bullmq = new Queue(QUEUE_NAME, { connection }, createPostgresBackend);
+  try {
+    await bullmq.waitUntilReady();
+    logger.info("the queue's schema is up to date");
+  } finally {
+    await bullmq.close();
+  }
+}

@@ -1,0 +1,73 @@
+// Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
+// with `shutdown`, jobs first.
+import { v7 as newUuid } from 'uuid';
+import { type Config, requireDatabaseUrl } from '../config/index.js';
+import { waitForDatabase } from '../src/awaitDatabase.js';
+import type { Logger } from '../src/logger.js';
+import { queueAddress } from '../src/queue/backend.js';
+import { startConsumer } from '../src/queue/consumer.js';
+import { createProducer } from '../src/queue/producer.js';
+import { createWakeUpPublisher } from '../src/queue/wakeUps.js';
+import type { Shutdown } from '../src/shutdown.js';
+import { createServerClock } from '../src/sync/clock.js';
+import { startHealthServer } from './healthServer.js';
+import { createJobProcessor } from './processJob.js';
+import { startReconciler } from './reconcile.js';
+
+/** Starts working once the database answers and is migrated. @param nowMs the server's clock */
+export async function startWorker(
+  config: Config,
+  logger: Logger,
+  shutdown: Shutdown,
+  nowMs: () => number,
+): Promise<void> {
+  const { database, address } = await waitForDatabase(
+    requireDatabaseUrl(config),
+    config.database,
+    'worker',
+    logger,
+    shutdown,
+  );
+  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
+  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
+  shutdown.push('queue', () => producer.close());
+  const wakeUps = createWakeUpPublisher(queue, logger);
+  shutdown.push('wake-ups', () => wakeUps.close());
+
+  const { nowMicros } = createServerClock(nowMs);
+  const processJob = createJobProcessor({
+    database,
+    logger,
+    retry: config.retry,
+    transactionSize: config.sync.transactionSize,
+    nowMicros,
+    random: Math.random,
+    newServerId: newUuid,
+    onApplied: (workspaceId, { settled, outcomes, seq, lastId }) => {
+      wakeUps.publish({ workspaceId, seq, settledUpTo: lastId });
+      logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
+    },
+  });
+  const { reconcileAfterMs, reconcileDirectAfterMs, reconcileIntervalMs, concurrency } = config.worker;
+  const reconciler = startReconciler(
+    {
+      database,
+      producer,
+      logger,
+      nowMicros,
+      afterMs: reconcileAfterMs,
+      directAfterMs: reconcileDirectAfterMs,
+      applyDirectly: processJob,
+    },
+    reconcileIntervalMs,
+    shutdown.signal,
+  );
+  shutdown.push('reconciler', () => reconciler.stopped);
+  const consumer = startConsumer(queue, processJob, { concurrency, retry: config.retry, random: Math.random, logger });
+  shutdown.push('jobs', () => consumer.close());
+  if (config.worker.healthPort !== undefined) {
+    const health = await startHealthServer({ database, host: config.host, port: config.worker.healthPort });
+    shutdown.push('health checks', () => health.close());
+  }
+  logger.info('worker is running', { queue: queue.kind, concurrency });
+}
