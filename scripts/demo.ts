@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 import { v4 } from 'uuid';
 import { ConfigError, loadConfig } from '../config/index.js';
 import { matchOutcomes, type Outcome, tallyOutcomes } from './demo/outcomes.js';
-import { createRun, prepareBatch } from './demo/prepareRun.js';
-import { createProgress, formatTable, formatVerdict } from './demo/printReport.js';
+import { createRun, prepareBatch, type Run } from './demo/prepareRun.js';
+import { createProgress, formatPace, formatTable, formatVerdict } from './demo/printReport.js';
 import { type Device, type Recording, readRecording } from './demo/recording.js';
 import { DemoProblem, sendBatch } from './demo/sendBatch.js';
 import { chooseConflicts, findConflicts, tellConflict } from './demo/tellConflicts.js';
@@ -57,15 +57,22 @@ async function replay(recording: Recording, baseUrl: string): Promise<void> {
   } finally {
     progress.end();
   }
+  report(recording, run, outcomes, elapsedMs);
+}
+
+function report(recording: Recording, run: Run, outcomes: readonly Outcome[], elapsedMs: ReadonlyMap<Device, number>) {
+  const totalMs = [...elapsedMs.values()].reduce((sum, ms) => sum + ms, 0);
   print(`\n${formatTable(tallyOutcomes(outcomes, elapsedMs))}\n`);
+  print(formatPace(recording.batches.length, totalMs));
   for (const { device, item, fate, answer } of outcomes) {
-    if (fate === 'rejected')
-      print(`Rejected: a ${item.operation} from the ${device}: ${answer?.message ?? 'no reason given'}`);
+    if (fate !== 'rejected') continue;
+    print(`Rejected: a ${item.operation} from the ${device}: ${answer?.message ?? 'no reason given'}.`);
   }
   const conflicts = chooseConflicts(findConflicts(outcomes, run));
   print(`\nThe most telling conflicts (times of ${recording.recorded_day}, UTC):`);
-  for (const [index, conflict] of conflicts.entries())
+  for (const [index, conflict] of conflicts.entries()) {
     print(`${index + 1}. ${tellConflict(conflict, recording.recorded_day)}`);
+  }
   print(`\n${formatVerdict(outcomes)}`);
   if (outcomes.some(({ fate }) => fate === 'unanswered')) process.exitCode = 1;
 }

@@ -65,6 +65,12 @@ export function formatTable(rows: readonly Tally[]): string {
   return [line(head), rule, ...body.slice(0, -1).map(line), rule, ...body.slice(-1).map(line)].join('\n');
 }
 
+/** Says what the speed column measures: the batches go one after the other, so most of it is waiting for answers. */
+export function formatPace(batches: number, elapsedMs: number): string {
+  const each = Math.round(elapsedMs / batches);
+  return `${batches} batches, one after the other, in ${(elapsedMs / 1000).toFixed(1)} s: ${each} ms each until the answer.`;
+}
+
 /** Says whether anything was lost. */
 export function formatVerdict(outcomes: readonly Outcome[]): string {
   const lost = outcomes.filter(({ fate }) => fate === 'unanswered').length;

@@ -96,8 +96,14 @@ async function request(url: URL, init: RequestInit): Promise<Response> {
     if (error instanceof Error && error.name === 'TimeoutError') {
       throw new DemoProblem(`${url.origin} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s.`);
     }
+    const cause = causeOf(error);
+    if (['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(cause)) {
+      throw new DemoProblem(
+        `The connection to ${url.origin} broke (${cause}): the server stopped while it was answering. Once it is back, run \`npm run demo\` again.`,
+      );
+    }
     throw new DemoProblem(
-      `No server answers at ${url.origin} (${causeOf(error)}). Start one with \`npm start\` in another terminal, then run \`npm run demo\` again; \`npm run demo -- --url http://host:port\` goes elsewhere.`,
+      `No server answers at ${url.origin} (${cause}). Start one with \`npm start\` in another terminal, then run \`npm run demo\` again; \`npm run demo -- --url http://host:port\` goes elsewhere.`,
     );
   }
 }

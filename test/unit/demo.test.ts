@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { matchOutcomes, type Outcome, tallyOutcomes } from '../../scripts/demo/outcomes.js';
 import { clientIdOf, createRun, prepareBatch, type Run } from '../../scripts/demo/prepareRun.js';
-import { createProgress, formatTable, formatVerdict } from '../../scripts/demo/printReport.js';
+import { createProgress, formatPace, formatTable, formatVerdict } from '../../scripts/demo/printReport.js';
 import {
   type Device,
   formatRecording,
@@ -247,6 +247,11 @@ describe('the report', () => {
       new Map(),
     );
     expect(formatTable(lost).split('\n')[0]).to.include('unanswered');
+  });
+
+  it('says how long a batch took', () => {
+    const sentence = '64 batches, one after the other, in 2.4 s: 37 ms each until the answer.';
+    expect(formatPace(64, 2_380)).to.equal(sentence);
   });
 
   it('says whether anything was lost', () => {
