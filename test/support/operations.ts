@@ -1,0 +1,66 @@
+// What devices send: items of a batch, each valid unless a test spoils it, and a database that refuses one of them.
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../../src/storage/database.js';
+
+export interface Item {
+  client_id: string;
+  op_id: string;
+  operation: 'create' | 'update' | 'delete';
+  data: Record<string, unknown>;
+}
+
+/** An id that no other test uses. */
+export function newId(label: string): string {
+  return `${label}-${randomUUID()}`;
+}
+
+/** @param beside what stands beside `data`: another client_id or op_id */
+export function createItem(id: string, data: Record<string, unknown> = {}, beside: Partial<Item> = {}): Item {
+  return makeItem('create', { id, title: `Title of ${id}`, ...data }, beside);
+}
+
+export function updateItem(id: string, data: Record<string, unknown>, beside: Partial<Item> = {}): Item {
+  return makeItem('update', { id, ...data }, beside);
+}
+
+export function deleteItem(id: string, data: Record<string, unknown> = {}, beside: Partial<Item> = {}): Item {
+  return makeItem('delete', { id, ...data }, beside);
+}
+
+function makeItem(operation: Item['operation'], data: Item['data'], beside: Partial<Item>): Item {
+  return { client_id: 'phone', op_id: newId('op'), operation, data, ...beside };
+}
+
+/** An instant as the API writes it, from any ISO text of at most milliseconds. */
+export function canonical(text: string): string {
+  return new Date(text).toISOString().replace('Z', '000Z');
+}
+
+/** The items in another order, the same one each time for the same seed. */
+export function shuffle<Value>(values: readonly Value[], seed: number): Value[] {
+  const shuffled = [...values];
+  let state = seed;
+  for (let index = shuffled.length - 1; index > 0; index -= 1) {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    const other = state % (index + 1);
+    const [a, b] = [shuffled[index], shuffled[other]];
+    if (a !== undefined && b !== undefined) [shuffled[index], shuffled[other]] = [b, a];
+  }
+  return shuffled;
+}
+
+/**
+ * Makes the database refuse every task of this title for good (SQLSTATE 22000, a permanent fault).
+ * @returns ends the refusal
+ */
+export async function refuseTitle(database: Database, title: string): Promise<() => Promise<void>> {
+  const run = (sql: string) => database.sequelize.query(sql);
+  const name = `refuse_${randomUUID().replaceAll('-', '')}`;
+  await run(`CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $body$
+    BEGIN RAISE EXCEPTION 'this title is refused' USING ERRCODE = '22000'; END $body$`);
+  await run(`CREATE TRIGGER ${name} BEFORE INSERT OR UPDATE ON tasks FOR EACH ROW
+    WHEN (NEW.title = ${database.sequelize.escape(title)}) EXECUTE FUNCTION ${name}()`);
+  return async () => {
+    await run(`DROP FUNCTION ${name}() CASCADE`);
+  };
+}

@@ -1,0 +1,60 @@
+import { expect } from 'chai';
+import { ConfigError, loadConfig, requireDatabaseUrl } from '../../config/index.js';
+
+const refusal = (env: NodeJS.ProcessEnv) => {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return 'accepted';
+};
+
+describe('configuration', () => {
+  it('has a default for everything but the addresses', () => {
+    const config = loadConfig({});
+    expect(config).to.include({ environment: 'development', port: 5000, host: '127.0.0.1', bodyLimitBytes: 1_048_576 });
+    expect(config.sync).to.deep.include({ batchSize: 50, transactionSize: 500, maxItems: 1_000, waitMs: 5_000 });
+    expect(config.retry.maxRetries).to.equal(3);
+    expect(config.database.url).to.equal(undefined);
+  });
+
+  it('listens to the world in production only', () => {
+    expect(loadConfig({ NODE_ENV: 'production' }).host).to.equal('0.0.0.0');
+    expect(loadConfig({ NODE_ENV: 'production', HOST: '127.0.0.1' }).host).to.equal('127.0.0.1');
+  });
+
+  it('takes an empty variable as one that is not set, and ignores strangers', () => {
+    expect(loadConfig({ PORT: '', SHELL: '/bin/sh' }).port).to.equal(5000);
+  });
+
+  it('is frozen', () => {
+    expect(Object.isFrozen(loadConfig({}))).to.equal(true);
+    expect(Object.isFrozen(loadConfig({}).database)).to.equal(true);
+  });
+
+  it('says for each wrong setting what is wrong and what to do', () => {
+    const message = refusal({ PORT: 'eighty', SYNC_BATCH_SIZE: '0' });
+    expect(message).to.match(/PORT must be a number \(it is "eighty"\)\. Change PORT in the environment or in \.env\./);
+    expect(message).to.match(/SYNC_BATCH_SIZE must be greater than or equal to 1/);
+  });
+
+  it('never repeats a secret', () => {
+    const message = refusal({ DATABASE_URL: 'mysql://user:hunter2@host/db', ADMIN_TOKEN: 'hunter2' });
+    expect(message).to.match(/DATABASE_URL must start with postgres:\/\/ or postgresql:\/\//);
+    expect(message).to.match(/ADMIN_TOKEN length must be at least 16/);
+    expect(message).to.not.match(/hunter2/);
+  });
+
+  it('trusts the self-signed Redis certificates of Heroku, unless told otherwise', () => {
+    expect(loadConfig({}).queue.verifyTls).to.equal(true);
+    expect(loadConfig({ DYNO: 'web.1' }).queue.verifyTls).to.equal(false);
+    expect(loadConfig({ DYNO: 'web.1', REDIS_TLS_VERIFY: 'true' }).queue.verifyTls).to.equal(true);
+    expect(loadConfig({ REDIS_TLS_VERIFY: 'false' }).queue.verifyTls).to.equal(false);
+  });
+
+  it('says how to get a database where there is none', () => {
+    expect(() => requireDatabaseUrl(loadConfig({}))).to.throw(ConfigError, /DATABASE_URL is not set.*npm start/);
+  });
+});
