@@ -38,8 +38,6 @@ export function createShutdown(logger: Logger, timeoutMs: number): Shutdown {
     clearTimeout(forced);
     logger.info('stopped');
     process.exitCode = exitCode;
-    // The channel to a launcher would keep the process alive.
-    if (process.connected) process.disconnect();
   }
 
   return {
@@ -54,6 +52,11 @@ export function createShutdown(logger: Logger, timeoutMs: number): Shutdown {
 
 /** Ends the process in order on SIGTERM, SIGINT, or when the launcher that forked it is gone. */
 export function stopOnSignals(shutdown: Shutdown): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutdown.run(signal));
-  if (process.connected) process.once('disconnect', () => void shutdown.run('the launcher is gone'));
+  const stop = async (reason: string) => {
+    await shutdown.run(reason);
+    // The channel to a launcher would keep the process alive.
+    if (process.connected) process.disconnect();
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  if (process.connected) process.once('disconnect', () => void stop('the launcher is gone'));
 }

@@ -8,14 +8,13 @@ import { describeAddress, type Summary } from './banner.js';
 import { type Child, spawnChild, waitForEnd } from './child.js';
 import { type ChildRecords, createChildRecords, stopLeftovers } from './childRecords.js';
 import { lockFolder } from './folderLock.js';
-import { describeTrouble, followLog, rotateLog } from './logFile.js';
+import { describeTrouble, followLog, listenForLastWords, rotateLog } from './logFile.js';
 import { claimPort } from './ports.js';
 import { startPostgres } from './postgres.js';
 import { waitUntilReady } from './readiness.js';
 import { findRedis, startRedis } from './redis.js';
 import type { Releasers } from './releasers.js';
 import { StartError } from './startError.js';
-import { lastLine } from './startServer.js';
 import { type SupervisedChild, superviseChild } from './supervise.js';
 
 /** A child with the same limit as ours ends on its own just before it would be killed. */
@@ -135,10 +134,13 @@ async function migrate(current: Launch, env: NodeJS.ProcessEnv): Promise<void> {
   const { signal, stopLimitMs } = current;
   signal.throwIfAborted();
   const logFile = openLog(current, 'migrate');
+  const lastWords = listenForLastWords(logFile);
   const child = spawnEntry(current, { name: 'The migration', entry: '../migrate.js', env, logFile });
   const how = await waitForEnd(child, stopLimitMs, signal);
   if (how === 'exit code 0') return;
-  throw new StartError(`The database could not be prepared (${how}): ${lastLine(logFile)} Its log is ${logFile}`);
+  throw new StartError(
+    `The database could not be prepared (${how}; the log is ${logFile}). Last words: ${lastWords()}`,
+  );
 }
 
 /** Starts one of our own entry files under supervision, its warnings and errors shown in the terminal. */

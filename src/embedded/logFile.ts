@@ -18,6 +18,8 @@ const POLL_MS = 250;
 const CHUNK_BYTES = 256 * 1024;
 /** More at once would only scroll away what came before; the file has them all. */
 const LINES_A_POLL = 5;
+/** The time and process id before a line of PostgreSQL. */
+const POSTGRES_PREFIX = /^\d{4}-\d{2}-\d{2} [\d:.]+ \w+ \[\d+\] /;
 /** Of a winston line: what every line has, and what is shown in another place. */
 const KNOWN_FIELDS = new Set(['level', 'message', 'timestamp', 'process', 'pid', 'stack']);
 
@@ -71,6 +73,22 @@ export function describeLine(line: string): string | undefined {
     .map(([name, value]) => `${name}=${value}`);
   const message = String(entry.message).replaceAll(/\s+/g, ' ');
   return `${time}${entry.process ?? ''} ${entry.level}: ${message}${details.length > 0 ? ` (${details.join(', ')})` : ''}`;
+}
+
+/**
+ * Remembers where a log ends now; later, what was written since says why a program ended: the last line about an error, or
+ * just the last line.
+ */
+export function listenForLastWords(file: string): () => string {
+  const from = existsSync(file) ? statSync(file).size : 0;
+  return () => {
+    const lines = readFrom(file, from)
+      .text.split('\n')
+      .map((line) => line.replace(POSTGRES_PREFIX, '').trim())
+      .filter((line) => line !== '' && !line.startsWith('at '));
+    const line = lines.findLast((each) => /\b(fatal|panic|error)\b/i.test(each)) ?? lines.at(-1);
+    return line ?? 'none';
+  };
 }
 
 function parseEntry(line: string): Record<string, unknown> | undefined {

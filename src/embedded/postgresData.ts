@@ -14,11 +14,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, spawnChild, waitForEnd } from './child.js';
+import { listenForLastWords } from './logFile.js';
 import { programPath } from './postgresBinaries.js';
 import { makeOwnedFolder, type PostgresHost } from './postgresHost.js';
-import { identifyProcess } from './processIdentity.js';
+import { identifyProcess, isTaken } from './processIdentity.js';
 import { StartError } from './startError.js';
-import { lastLine } from './startServer.js';
 
 export const SUPERUSER = 'task_sync';
 /** Locale C sorts as bytes, the same on every machine. */
@@ -67,6 +67,7 @@ export async function initialiseData(options: {
   if (host.spawnAs !== undefined) chownSync(passwordFile, host.spawnAs.uid, host.spawnAs.gid);
   const files = ['--pgdata', join(temporary, 'data'), '--pwfile', passwordFile];
   const parameters = options.durable ? INITDB : [...INITDB, '--no-sync'];
+  const lastWords = listenForLastWords(options.logFile);
   const [command, rest] = host.command(programPath(host.binaries, 'initdb'), [...files, ...parameters]);
   const child = spawnChild({
     name: 'initdb',
@@ -82,7 +83,7 @@ export async function initialiseData(options: {
   const how = await waitForEnd(child, STOP_LIMIT_MS, options.signal);
   if (how !== 'exit code 0') {
     throw new StartError(
-      `PostgreSQL could not make its data folder (${how}): ${lastLine(options.logFile)} Its log is ${options.logFile}`,
+      `PostgreSQL could not make its data folder (${how}; its log is ${options.logFile}). Last words: ${lastWords()}`,
     );
   }
   // At most an empty one is there: anything else was refused before.
@@ -92,16 +93,16 @@ export async function initialiseData(options: {
 }
 
 /**
- * Removes the pid file of a PostgreSQL that did not end by itself, if its pid belongs to some other program today: PostgreSQL would take
- * that for itself and refuse to start. (It still refuses by its shared memory if processes of the old one are alive.)
+ * Removes the pid file of a PostgreSQL that did not end by itself, if its pid is that of a zombie or of some other program today: PostgreSQL
+ * would take that for itself and refuse to start. (It still refuses by its shared memory if processes of the old one are alive.)
  * @throws StartError if a PostgreSQL that we did not start runs on this folder.
  */
 export function clearStalePidFile(dataFolder: string): void {
   const file = join(dataFolder, 'postmaster.pid');
   if (!existsSync(file)) return;
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
-  if (!Number.isInteger(pid) || pid <= 0 || identifyProcess(pid) === undefined) return;
-  if (commandLine(pid).includes(dataFolder)) {
+  if (!Number.isInteger(pid) || pid <= 0 || !isTaken(pid)) return;
+  if (identifyProcess(pid) !== undefined && commandLine(pid).includes(dataFolder)) {
     throw new StartError(
       `Another PostgreSQL (process ${pid}) is running on the data folder ${dataFolder}. Stop it and start again.`,
     );

@@ -16,7 +16,7 @@ export interface ProcessRecord {
 
 /** The record of a running process, or undefined if there is none with this pid (a zombie counts as none). */
 export function identifyProcess(pid: number): ProcessRecord | undefined {
-  if (!isAlive(pid)) return undefined;
+  if (!isTaken(pid)) return undefined;
   const started = process.platform === 'linux' ? readLinuxStart(pid) : askForStart(pid);
   return started === undefined ? undefined : { pid, started };
 }
@@ -50,7 +50,8 @@ export function killWithGroup(pid: number): void {
   sendSignal(pid, 'SIGKILL');
 }
 
-function isAlive(pid: number): boolean {
+/** True while the system knows this pid, be it of a zombie: that keeps its number until its parent, which may never come, asks for it. */
+export function isTaken(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,8 +1,8 @@
 // Starts a server on a free port and waits until it answers. Between finding a free port and using it another program may take it, so a
 // server that ends before it ever answered gets another port and another try. Either it runs when this returns, or nothing is left of it.
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from './child.js';
+import { listenForLastWords } from './logFile.js';
 import { findFreePort } from './ports.js';
 import { StartError } from './startError.js';
 
@@ -26,6 +26,7 @@ export async function startServer(options: {
   signal: AbortSignal;
 }): Promise<{ port: number; child: Child }> {
   const { name, logFile, signal } = options;
+  const lastWords = listenForLastWords(logFile);
   let how = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     signal.throwIfAborted();
@@ -40,7 +41,7 @@ export async function startServer(options: {
     how = await child.exited;
     await sleep(BETWEEN_ATTEMPTS_MS);
   }
-  throw new StartError(`${name} does not start (${how}): ${lastLine(logFile)} Its log is ${logFile}`);
+  throw new StartError(`${name} does not start (${how}; its log is ${logFile}). Last words: ${lastWords()}`);
 }
 
 /** True when it answers, false when it has ended. */
@@ -59,14 +60,4 @@ export async function becomesReady(
     await sleep(POLL_MS);
   }
   return false;
-}
-
-/** The last line of a log with something in it, as the end of a sentence. */
-export function lastLine(logFile: string): string {
-  try {
-    const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1)?.trim();
-    return line === undefined || line === '' ? 'it says nothing.' : `its last words are "${line}".`;
-  } catch {
-    return 'it says nothing.';
-  }
 }

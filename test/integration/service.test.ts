@@ -137,7 +137,7 @@ describe('the service', () => {
   });
 
   describe('bodies', () => {
-    const post = (body: BodyInit, headers: Record<string, string>) =>
+    const post = (body: string | Buffer, headers: Record<string, string>) =>
       fetch(`${system.url}/api/sync/batch`, { method: 'POST', body, headers }).then(async (response) => {
         const text = await response.text();
         return { status: response.status, headers: response.headers, body: JSON.parse(text) };

@@ -48,7 +48,7 @@ export function startProcess(options: {
   parameters?: string[];
 }): TestProcess {
   const entry = fileURLToPath(new URL(options.entry, BUILD_FOLDER));
-  const child = spawn(process.execPath, ['--enable-source-maps', entry, ...(options.parameters ?? [])], {
+  const child = spawn(process.execPath, [entry, ...(options.parameters ?? [])], {
     env: { ...plainEnvironment(), ...options.env },
     // Not where a developer's .env lies.
     cwd: requireRunFolder(),
