@@ -54,8 +54,8 @@ export function createShutdown(logger: Logger, timeoutMs: number): Shutdown {
 export function stopOnSignals(shutdown: Shutdown): void {
   const stop = async (reason: string) => {
     await shutdown.run(reason);
-    // The channel to a launcher would keep the process alive.
-    if (process.connected) process.disconnect();
+    // Not left to an empty event loop: a client library that still tries to reach a server that is gone would keep it turning.
+    process.exit();
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
   if (process.connected) process.once('disconnect', () => void stop('the launcher is gone'));

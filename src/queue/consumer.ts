@@ -45,6 +45,7 @@ export function startConsumer(
         error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
     },
   });
+  const ignore = (error: unknown) => logger.debug('the queue was away while closing', describeError(error));
   let isUp = true;
   worker.on('error', (error) => {
     if (isUp) logger.warn('the queue does not answer; trying again until it does', describeError(error));
@@ -60,7 +61,10 @@ export function startConsumer(
   worker.on('stalled', (jobId) => logger.warn('a job lost its worker and runs again', { jobId }));
   return {
     async close() {
-      await worker.close();
+      // BullMQ waits for ever for a Redis that is away: then only the connections are cut.
+      const isAway = redis !== undefined && redis.status !== 'ready';
+      if (isAway) void worker.close(true).catch(ignore);
+      else await worker.close();
       redis?.disconnect();
     },
   };

@@ -120,12 +120,16 @@ describe('/api/tasks/:id', () => {
       ['a string', '"title"'],
       ['null', 'null'],
       ['half an object', '{"title": "a"'],
-      ['nothing', ''],
     ]) {
       it(`answers 400 to a body that is ${name}`, async () => {
         expectProblem(await system.request('POST', '/api/tasks', body), 400, 'invalid_json');
       });
     }
+
+    it('answers 400 to an empty body, with and without a content type', async () => {
+      expectInvalid(await system.request('POST', '/api/tasks', ''), 'title');
+      expectProblem(await system.request('POST', '/api/tasks'), 400, 'invalid_json');
+    });
 
     it('answers 409 where the id exists, also as a deleted task', async () => {
       const { id } = await create({ title: 'first' });

@@ -116,8 +116,9 @@ export async function startSystem(
 export async function eventually<Value>(
   check: () => Promise<Value | undefined | false> | Value | undefined | false,
   limitMs = 20_000,
+  everyMs = 25,
 ): Promise<Value> {
-  for (const until = Date.now() + limitMs; ; await sleep(25)) {
+  for (const until = Date.now() + limitMs; ; await sleep(everyMs)) {
     const value = await check();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > until) throw new Error(`it did not happen within ${limitMs} ms`);
