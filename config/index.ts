@@ -41,6 +41,11 @@ export const environmentSchema = Joi.object({
   SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
   BODY_LIMIT: integer(1_024, 64 * 1_048_576, 1_048_576),
   HTTP_REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000),
+  CORS_ORIGIN: Joi.string()
+    .pattern(/^(\*|https?:\/\/[^\s,]+(,https?:\/\/[^\s,]+)*)$/)
+    .messages({
+      'string.pattern.base': '{{#label}} must be * or origins like https://app.example.com, separated by commas',
+    }),
   SYNC_WAIT_MS: integer(0, 60_000, 5_000),
   SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
 
@@ -78,6 +83,7 @@ interface Environment {
   SYNC_MAX_ITEMS: number;
   BODY_LIMIT: number;
   HTTP_REQUEST_TIMEOUT_MS: number;
+  CORS_ORIGIN?: string;
   SYNC_WAIT_MS: number;
   SYNC_WAIT_MAX_MS: number;
   WORKER_CONCURRENCY: number;
@@ -124,6 +130,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     bodyLimitBytes: settings.BODY_LIMIT,
     requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
+    /** Origins of web apps that may call the API from a browser. */
+    corsOrigins: settings.CORS_ORIGIN?.split(',') ?? [],
     database: {
       url: settings.DATABASE_URL,
       poolSize: settings.DATABASE_POOL_SIZE,

@@ -1,4 +1,5 @@
 // The Express application: middleware and routes in one place. It never listens; main.ts does.
+import cors from 'cors';
 import express, { type Express } from 'express';
 import { createDashboard, DASHBOARD_PATH } from './dashboard.js';
 import type { ApiDeps } from './deps.js';
@@ -17,6 +18,7 @@ export function createApp(deps: ApiDeps): Express {
   // An answer holds the state of this moment; hashing it for an ETag would cost more than sending it.
   app.disable('etag');
   app.use(requestContext(deps.logger, deps.newId));
+  allowOrigins(app, deps.config.corsOrigins);
   app.use(serviceRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps));
@@ -24,6 +26,14 @@ export function createApp(deps: ApiDeps): Express {
   app.use(unknownAddress);
   app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));
   return app;
+}
+
+/** Without CORS_ORIGIN no browser may read an answer from another origin, nor send JSON from there. */
+function allowOrigins(app: Express, origins: readonly string[]) {
+  if (origins.length === 0) return;
+  const exposedHeaders = ['Link', 'Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id'];
+  const origin = origins.includes('*') ? '*' : [...origins];
+  app.use('/api', cors({ origin, exposedHeaders, maxAge: 600 }));
 }
 
 function mountDashboard(app: Express, deps: ApiDeps) {

@@ -29,6 +29,8 @@ export function readWaitMs(
 
 export interface WaitOptions {
   watch: Watch;
+  /** Whether there is work that was dispatched just now: then the first look would come too early, so the wait comes first. */
+  isNew: boolean;
   waitMs: number;
   /** The client's going ends the wait. */
   response: Response;
@@ -37,7 +39,7 @@ export interface WaitOptions {
 }
 
 /**
- * Reads again at each wake-up until `isDone` or until the time is over.
+ * Reads, and reads again at each wake-up, until `isDone` or until the time is over.
  * @returns what was read last
  */
 export async function waitUntil<State>(
@@ -51,13 +53,15 @@ export async function waitUntil<State>(
   options.stopping.addEventListener('abort', end);
   if (options.stopping.aborted) end();
   const deadline = performance.now() + options.waitMs;
+  let remainingMs = options.waitMs;
+  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ended.signal);
   try {
-    for (let remainingMs = options.waitMs; ; ) {
-      // Nothing can be settled in the microseconds since the job was enqueued: wait first, then look.
-      await options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ended.signal);
+    if (options.isNew) await pause();
+    for (;;) {
       const state = await read();
       remainingMs = deadline - performance.now();
       if (isDone(state) || remainingMs <= 0 || ended.signal.aborted) return state;
+      await pause();
     }
   } finally {
     options.response.off('close', end);

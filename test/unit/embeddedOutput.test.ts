@@ -1,7 +1,10 @@
 // What the launcher shows at the terminal, as tables.
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { baseUrl, describeAddress, describeSummary } from '../../src/embedded/banner.js';
-import { describeLine, describeTrouble } from '../../src/embedded/logFile.js';
+import { describeLine, describeTrouble, listenForLastWords } from '../../src/embedded/logFile.js';
 import { createReleasers } from '../../src/embedded/releasers.js';
 import { describeFileFault } from '../../src/embedded/startError.js';
 
@@ -33,6 +36,33 @@ describe('a log line at the terminal', () => {
     expect(shown).to.have.length(6);
     expect(shown.at(-1)).to.equal('... and 4 more warnings in worker.log');
   });
+});
+
+describe('the last words of a program', () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'task-sync-words-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  for (const [what, written, words] of [
+    [
+      'the error before its hint',
+      '2026-01-01 10:00:00.000 UTC [7] FATAL:  no room\n2026-01-01 10:00:00.000 UTC [7] HINT:  tidy\n',
+      'FATAL:  no room',
+    ],
+    ['the message before its stack', 'Error: it broke\n    at run (file.js:1:2)\n', 'Error: it broke'],
+    ['the last line where none is an error', 'one\ntwo\n\n', 'two'],
+    ['none where it wrote nothing', '', 'none'],
+  ] as const) {
+    it(`are ${what}, and nothing of an earlier start`, () => {
+      const file = join(folder, 'log');
+      writeFileSync(file, 'FATAL: long ago\n');
+      const lastWords = listenForLastWords(file);
+      appendFileSync(file, written);
+      expect(lastWords()).to.equal(words);
+    });
+  }
 });
 
 describe('the banner', () => {

@@ -44,7 +44,13 @@ const postBatch =
       await dispatch(deps, workspaceId, batchId, ids);
       const batch = { id: batchId, entries: received.entries, clock: received.clock };
       const readBody = () => readOperations(deps, workspaceId, batch);
-      const operations = await waitUntil(readBody, isSettled, { watch, waitMs, response, stopping: deps.stopping });
+      const operations = await waitUntil(readBody, isSettled, {
+        watch,
+        isNew: ids.length > 0,
+        waitMs,
+        response,
+        stopping: deps.stopping,
+      });
       await answer(deps, response, workspaceId, batch, operations);
     } finally {
       watch.end();

@@ -90,7 +90,8 @@ const trigger =
       const readItems = () => readOperationsById(deps.database, workspaceId, ids);
       const items = await waitUntil(readItems, (found) => found.every((item) => item.status !== 'pending'), {
         watch,
-        waitMs: ids.length === 0 ? 0 : waitMs,
+        isNew: ids.length > 0,
+        waitMs,
         response,
         stopping: deps.stopping,
       });
