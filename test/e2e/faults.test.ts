@@ -1,5 +1,7 @@
 // What the product is for: processes are killed, Redis is wiped and stopped, everything is restarted, under load. Afterwards every
 // accepted operation is settled, nothing is applied twice, and the state is the pure merge of what was accepted (I1, I2, I3, I4).
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
@@ -7,6 +9,8 @@ import { loadConfig } from '../../config/index.js';
 import { createLogger } from '../../src/logger.js';
 import { migrateDatabase } from '../../src/migrateDatabase.js';
 import { requireSharedRedis, testBackend } from '../support/environment.js';
+import { createTestFolder } from '../support/folders.js';
+import { readChildren, startLauncher, waitForBanner } from '../support/launcher.js';
 import { expectMergeOf, makeOperations, type SentItem } from '../support/oracle.js';
 import { freePort } from '../support/ports.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
@@ -151,6 +155,33 @@ describe('nothing is lost', () => {
     await pushAll(cluster.url, items.slice(next));
     await expectSettled(cluster, items);
     await cluster.stop();
+  });
+
+  it('when everything of `npm start` is killed at once in the middle of 2,000 operations, and started again', async () => {
+    const folder = createTestFolder('killed');
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const items = makeOperations(7, COUNT);
+    const start = async () => {
+      const launcher = startLauncher({ dataDir: folder.path, port, backend: testBackend });
+      await waitForBanner(launcher);
+      return launcher;
+    };
+    const first = await start();
+    await pushAll(url, items.slice(0, 1_500));
+    const children = readChildren(folder.path).map((child) => child.pid);
+    await first.kill();
+    for (const pid of children) process.kill(pid, 'SIGKILL');
+    const second = await start();
+    await pushAll(url, items.slice(1_500));
+    const [, databasePort] = await second.waitForOutput(/PostgreSQL [\d.]+ on 127\.0\.0\.1:(\d+)/);
+    const password = readFileSync(join(folder.path, 'postgres.password'), 'utf8').trim();
+    await expectSettled(
+      { url, database: { url: `postgres://task_sync:${password}@127.0.0.1:${databasePort}/task_sync` } },
+      items,
+    );
+    expect((await second.stop('SIGINT')).code).to.equal(0);
+    await folder.remove();
   });
 
   if (testBackend !== 'redis') return;
