@@ -4,7 +4,7 @@ import { loadConfig } from '../../config/index.js';
 import { createLogger } from '../../src/logger.js';
 import { migrateDatabase } from '../../src/migrateDatabase.js';
 import { createTestDatabase, queryDatabase } from '../support/postgres.js';
-import { type System, startSystem } from '../support/system.js';
+import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
 
