@@ -47,6 +47,13 @@ export const ERROR_KINDS = {
     isRetryable: false,
     advice: 'Use PUT or PATCH to change it; PATCH {"deleted": false} brings a deleted one back.',
   },
+  cursor_expired: {
+    status: 410,
+    title: 'The feed cannot be continued from this cursor',
+    isRetryable: false,
+    advice:
+      'Bootstrap: read the feed without a cursor to its end, then drop the local tasks that it did not list, keeping edits that were not pushed yet.',
+  },
   too_large: {
     status: 413,
     title: 'The request is too large',

@@ -7,6 +7,7 @@ import { adminOnly } from './middleware/adminOnly.js';
 import { problemHandler, unknownAddress } from './middleware/problem.js';
 import { requestContext } from './middleware/requestContext.js';
 import { batchRoutes } from './routes/batches.js';
+import { changeRoutes } from './routes/changes.js';
 import { queueRoutes } from './routes/queue.js';
 import { serviceRoutes } from './routes/service.js';
 import { taskRoutes } from './routes/tasks.js';
@@ -21,7 +22,7 @@ export function createApp(deps: ApiDeps): Express {
   allowOrigins(app, deps.config.corsOrigins);
   app.use(serviceRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
-  app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps));
+  app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), changeRoutes(deps));
   mountDashboard(app, deps);
   app.use(unknownAddress);
   app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));

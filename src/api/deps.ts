@@ -2,15 +2,17 @@
 import type { Config } from '../../config/index.js';
 import type { Logger } from '../logger.js';
 import type { Producer } from '../queue/producer.js';
+import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
-import type { SettledWaiter } from './settledWaiter.js';
+import type { Levels } from './levels.js';
 
 export interface ApiDeps {
   config: Config;
   database: Database;
   producer: Producer;
-  waiter: SettledWaiter;
+  levels: Levels;
+  wakeUps: WakeUpPublisher;
   logger: Logger;
   clock: ServerClock;
   /** Makes a UUIDv7. */

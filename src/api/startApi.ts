@@ -8,11 +8,11 @@ import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
 import { queueAddress } from '../queue/backend.js';
 import { createProducer } from '../queue/producer.js';
-import { subscribeWakeUps } from '../queue/wakeUps.js';
+import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
 import { createApp } from './app.js';
-import { createSettledWaiter } from './settledWaiter.js';
+import { createLevels } from './levels.js';
 
 /**
  * Starts serving once the database answers and is migrated.
@@ -36,15 +36,19 @@ export async function startApi(
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
   shutdown.push('queue', () => producer.close());
-  const waiter = createSettledWaiter();
-  const wakeUps = subscribeWakeUps(queue, logger, waiter.wake);
-  shutdown.push('wake-ups', () => wakeUps.close());
+  const levels = createLevels(database, logger);
+  shutdown.push('levels', levels.close);
+  const wakeUps = createWakeUpPublisher(queue, logger);
+  shutdown.push('sent wake-ups', () => wakeUps.close());
+  const received = subscribeWakeUps(queue, logger, levels.receive);
+  shutdown.push('received wake-ups', () => received.close());
 
   const app = createApp({
     config,
     database,
     producer,
-    waiter,
+    levels,
+    wakeUps,
     logger,
     clock: createServerClock(nowMs),
     newId: newUuid,

@@ -1,6 +1,6 @@
 // How long a request waits for its operations, and the waiting itself.
 import type { Request, Response } from 'express';
-import type { Watch } from './settledWaiter.js';
+import type { Watch } from './levelWaiter.js';
 
 /** Nobody waits longer than this for a wake-up before he looks for himself: wake-ups may be lost. */
 const LOOK_EVERY_MS = 500;
@@ -47,24 +47,38 @@ export async function waitUntil<State>(
   isDone: (state: State) => boolean,
   options: WaitOptions,
 ): Promise<State> {
-  const ended = new AbortController();
-  const end = () => ended.abort();
-  options.response.once('close', end);
-  options.stopping.addEventListener('abort', end);
-  if (options.stopping.aborted) end();
+  const ending = abortOnEnd(options.response, options.stopping);
   const deadline = performance.now() + options.waitMs;
   let remainingMs = options.waitMs;
-  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ended.signal);
+  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ending.signal);
   try {
     if (options.isNew) await pause();
     for (;;) {
       const state = await read();
       remainingMs = deadline - performance.now();
-      if (isDone(state) || remainingMs <= 0 || ended.signal.aborted) return state;
+      if (isDone(state) || remainingMs <= 0 || ending.signal.aborted) return state;
       await pause();
     }
   } finally {
-    options.response.off('close', end);
-    options.stopping.removeEventListener('abort', end);
+    ending.dispose();
   }
+}
+
+/**
+ * A signal that aborts when the client or this process goes.
+ * Made by hand: AbortSignal.any() would keep every request's signal alive as long as `stopping`, which is as long as the process.
+ */
+export function abortOnEnd(response: Response, stopping: AbortSignal): { signal: AbortSignal; dispose(): void } {
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  response.once('close', end);
+  stopping.addEventListener('abort', end);
+  if (stopping.aborted) end();
+  return {
+    signal: controller.signal,
+    dispose() {
+      response.off('close', end);
+      stopping.removeEventListener('abort', end);
+    },
+  };
 }

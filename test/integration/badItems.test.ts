@@ -12,11 +12,13 @@ interface Bad {
   field: string | RegExp;
 }
 
-const good = (overrides: object, data: object = {}) => {
+type Fields = Record<string, unknown>;
+
+const good = (overrides: Fields, data: Fields = {}) => {
   const item = createItem(newId('bad'), data);
   return JSON.stringify({ ...item, ...overrides });
 };
-const withData = (data: object) => good({}, data);
+const withData = (data: Fields) => good({}, data);
 /** An item whose `data` ends in this raw JSON. */
 const withRaw = (raw: string) => withData({ marker: 1 }).replace('"marker":1', () => raw);
 
@@ -60,7 +62,11 @@ const BAD: Bad[] = [
   { name: 'a number as title', json: withData({ title: 7 }), field: 'data.title' },
   { name: 'an object as title', json: withData({ title: { length: 3 } }), field: 'data.title' },
   { name: 'a title of 1,001 characters', json: withData({ title: 't'.repeat(1_001) }), field: 'data.title' },
-  { name: 'a title from data.__proto__', json: withRaw('"__proto__": {"title": "inherited"}').replace(/"title":"[^"]*",/, ''), field: 'data.title' },
+  {
+    name: 'a title from data.__proto__',
+    json: withRaw('"__proto__": {"title": "inherited"}').replace(/"title":"[^"]*",/, ''),
+    field: 'data.title',
+  },
   { name: 'a title of 1e400', json: withRaw('"title": 1e400'), field: 'data.title' },
   { name: 'a description that is an array', json: withData({ description: ['a'] }), field: 'data.description' },
   { name: 'a description too long', json: withData({ description: 'd'.repeat(20_001) }), field: 'data.description' },
@@ -86,7 +92,11 @@ const BAD: Bad[] = [
   { name: 'a date as updated_at', json: withData({ updated_at: '2026-01-31' }), field: 'data.updated_at' },
   { name: 'February 30th', json: withData({ updated_at: '2026-02-30T10:00:00Z' }), field: 'data.updated_at' },
   { name: 'the year 10000', json: withData({ updated_at: '+010000-01-01T00:00:00Z' }), field: 'data.updated_at' },
-  { name: "'infinity' of a delete", json: good({ operation: 'delete' }, { updated_at: '-infinity' }), field: 'data.updated_at' },
+  {
+    name: "'infinity' of a delete",
+    json: good({ operation: 'delete' }, { updated_at: '-infinity' }),
+    field: 'data.updated_at',
+  },
   { name: 'NUL in the title', json: withData({ title: 'a\u0000b' }), field: 'data.title' },
   { name: 'NUL in an unknown field', json: withData({ note: { deep: ['\u0000'] } }), field: /^data\.note/ },
   { name: 'NUL in a key', json: withRaw('"a\\u0000b": 1'), field: 'data' },
@@ -96,9 +106,17 @@ const BAD: Bad[] = [
   { name: 'the other half in the description', json: withRaw('"description": "\\udc00"'), field: 'data.description' },
   { name: 'half a surrogate pair in the id', json: withRaw('"id": "\\ud83d"'), field: 'data.id' },
   { name: 'half a surrogate pair in a key', json: withRaw('"\\ud800": 1'), field: 'data' },
-  { name: '40,000 levels of arrays', json: withRaw(`"deep": ${'['.repeat(40_000)}${']'.repeat(40_000)}`), field: 'data' },
+  {
+    name: '40,000 levels of arrays',
+    json: withRaw(`"deep": ${'['.repeat(40_000)}${']'.repeat(40_000)}`),
+    field: 'data',
+  },
   { name: '40,000 levels as an item', json: `${'['.repeat(40_000)}${']'.repeat(40_000)}`, field: /./ },
-  { name: '10,000 levels of objects', json: withRaw(`"deep": ${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), field: 'data' },
+  {
+    name: '10,000 levels of objects',
+    json: withRaw(`"deep": ${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`),
+    field: 'data',
+  },
 ];
 
 describe('a batch with bad items', () => {
@@ -155,8 +173,8 @@ describe('a batch with bad items', () => {
     const item = { ...createItem(newId('task'), { title: 7 }), client_id: 'tablet' };
     const [result] = (await system.push([item])).body.processed_items;
     expect(result).to.include({ client_id: 'tablet', op_id: item.op_id, operation: 'create', task_id: item.data.id });
-    const [unsafe] = (await system.push([{ client_id: '\ud800', op_id: 'a\u0000', operation: 7, data: { id: {} } }])).body
-      .processed_items;
+    const [unsafe] = (await system.push([{ client_id: '\ud800', op_id: 'a\u0000', operation: 7, data: { id: {} } }]))
+      .body.processed_items;
     expect(unsafe).to.include({ client_id: null, op_id: null, operation: null, task_id: null });
   });
 
@@ -182,17 +200,33 @@ describe('a batch with bad items', () => {
     ];
     const answer = await pushRaw(items);
     expectBatch(answer, 200);
-    expect(answer.body.summary.success, JSON.stringify(answer.body.processed_items.map((item: { message: string }) => item.message))).to.equal(items.length);
+    expect(
+      answer.body.summary.success,
+      JSON.stringify(answer.body.processed_items.map((item: { message: string }) => item.message)),
+    ).to.equal(items.length);
     for (const { resolved_data } of answer.body.processed_items) expect(resolved_data.completed).to.equal(false);
     const [, , , , text] = answer.body.processed_items;
     expect(text.resolved_data).to.include({ title: '👩‍👩‍👧‍👦'.repeat(40), description: '\u0001\u007f\ufeff\uffff' });
   });
 
   it('takes any client_timestamp without harm', async () => {
-    const values = ['"\\u0000"', '"\\ud800"', '{}', '1e400', '"infinity"', '[]', 'true', `${'['.repeat(40_000)}${']'.repeat(40_000)}`];
+    const values = [
+      '"\\u0000"',
+      '"\\ud800"',
+      '{}',
+      '1e400',
+      '"infinity"',
+      '[]',
+      'true',
+      `${'['.repeat(40_000)}${']'.repeat(40_000)}`,
+    ];
     for (const value of values) {
       const item = JSON.stringify(createItem(newId('task')));
-      const answer = await system.request('POST', '/api/sync/batch', `{"items": [${item}], "client_timestamp": ${value}}`);
+      const answer = await system.request(
+        'POST',
+        '/api/sync/batch',
+        `{"items": [${item}], "client_timestamp": ${value}}`,
+      );
       expectBatch(answer, 200);
       expect(answer.body.summary.success).to.equal(1);
       expect(answer.body.clock).to.include({ skew_ms: null, adjusted: 0 });

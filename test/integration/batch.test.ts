@@ -18,7 +18,8 @@ describe('POST /api/sync/batch', () => {
     expectBatch(answer, 200);
     return answer.body;
   };
-  const statusesOf = (body: { processed_items: { status: string }[] }) => body.processed_items.map((item) => item.status);
+  const statusesOf = (body: { processed_items: { status: string }[] }) =>
+    body.processed_items.map((item) => item.status);
   const at = (second: number) => new Date(Date.UTC(2026, 0, 31, 10, 0, second)).toISOString();
 
   describe('answers', () => {
@@ -98,7 +99,8 @@ describe('POST /api/sync/batch', () => {
       const id = newId('never');
       const body = await settle([updateItem(id, { title: 'a' }), deleteItem(id)]);
       expect(statusesOf(body)).to.deep.equal(['not_found', 'not_found']);
-      for (const item of body.processed_items) expect(item).to.include({ server_id: null, resolved_data: null, task_id: id });
+      for (const item of body.processed_items)
+        expect(item).to.include({ server_id: null, resolved_data: null, task_id: id });
       expectProblem(await system.request('GET', `/api/tasks/${id}`), 404, 'not_found');
     });
 
@@ -137,7 +139,10 @@ describe('POST /api/sync/batch', () => {
         ['create', createItem],
       ] as const) {
         const id = newId(kind);
-        await settle([createItem(id, { description: 'kept', updated_at: at(1) }), deleteItem(id, { updated_at: at(20) })]);
+        await settle([
+          createItem(id, { description: 'kept', updated_at: at(1) }),
+          deleteItem(id, { updated_at: at(20) }),
+        ]);
         const older = await settle([revive(id, { title: 'older', updated_at: at(19) })]);
         expect(statusesOf(older), kind).to.deep.equal(['conflict']);
         expect(older.processed_items[0].resolved_data).to.include({ deleted: true });
@@ -204,7 +209,14 @@ describe('POST /api/sync/batch', () => {
       expect(new Set(single)).to.include.all.keys('success', 'conflict');
       const read = async (id: string) => {
         const { body } = await system.request('GET', '/api/tasks?limit=1000&include_deleted=true');
-        const { id: _, server_id, op_id, seq, last_synced_at, ...task } = body.find((each: { id: string }) => each.id === id);
+        const {
+          id: _,
+          server_id,
+          op_id,
+          seq,
+          last_synced_at,
+          ...task
+        } = body.find((each: { id: string }) => each.id === id);
         return { ...task, op_id: op_id.replace(id, '') };
       };
       expect(await read(together)).to.deep.equal(await read(apart));
@@ -364,7 +376,9 @@ describe('POST /api/sync/batch', () => {
     const body = await settle(ids.map((id) => createItem(id)));
     expect(body.summary.success).to.equal(1_000);
     expect(body.processed_items.map((item: { task_id: string }) => item.task_id)).to.deep.equal(ids);
-    const seqs: number[] = body.processed_items.map((item: { resolved_data: { seq: number } }) => item.resolved_data.seq);
+    const seqs: number[] = body.processed_items.map(
+      (item: { resolved_data: { seq: number } }) => item.resolved_data.seq,
+    );
     const [first = 0] = seqs;
     expect(seqs, 'in the order sent, without gaps (I3)').to.deep.equal(seqs.map((_, index) => first + index));
     expect((await system.request('GET', '/api/sync/status')).body.synced).to.equal(status.synced + 1_000);

@@ -108,7 +108,15 @@ describe('the service', () => {
     });
 
     it('answers 404 to an address that it does not know, whatever the method', async () => {
-      for (const path of ['/nothing', '/api', '/api/nothing', '/api/sync', '/api/sync/batches', '/health/nothing', '/API/x']) {
+      for (const path of [
+        '/nothing',
+        '/api',
+        '/api/nothing',
+        '/api/sync',
+        '/api/sync/batches',
+        '/health/nothing',
+        '/API/x',
+      ]) {
         for (const method of ['GET', 'POST', 'OPTIONS', 'DELETE']) {
           expectProblem(await system.request(method, path), 404, 'not_found');
         }
@@ -162,7 +170,11 @@ describe('the service', () => {
       const answer = await post('not compressed', { ...json, 'content-encoding': 'gzip' });
       expectProblem(answer, 400, 'invalid_request');
       expectProblem(await post(batch(), { 'content-type': 'text/plain' }), 400, 'invalid_request');
-      expectProblem(await post(batch(), { 'content-type': 'application/x-www-form-urlencoded' }), 400, 'invalid_request');
+      expectProblem(
+        await post(batch(), { 'content-type': 'application/x-www-form-urlencoded' }),
+        400,
+        'invalid_request',
+      );
     });
 
     it('get 413 beyond BODY_LIMIT, named, also when it shows only after decompression', async () => {

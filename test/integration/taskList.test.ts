@@ -180,6 +180,7 @@ describe('GET /api/tasks', () => {
     [`sort=updated_at&cursor=${cursorOf(['created_at', '2027-01-01T00:00:00.000000Z', 'x'])}`, 'cursor'],
   ];
   for (const [query, field] of refused) {
-    it(`answers 400 to ?${query}`, async () => expectInvalid(await system.request('GET', `/api/tasks?${query}`), field));
+    it(`answers 400 to ?${query}`, async () =>
+      expectInvalid(await system.request('GET', `/api/tasks?${query}`), field));
   }
 });

@@ -55,14 +55,20 @@ describe('/api/tasks/:id', () => {
         updated_at: '1999-01-01T00:00:00Z',
         colour: { red: 1 },
       });
-      expect(task).to.include({ id, title: 'Zażółć 👩‍👩‍👧 \u2028 "<b>"', description: '', completed: true, deleted: false });
+      expect(task).to.include({
+        id,
+        title: 'Zażółć 👩‍👩‍👧 \u2028 "<b>"',
+        description: '',
+        completed: true,
+        deleted: false,
+      });
       expect(task.server_id).to.not.equal('00000000-0000-4000-8000-000000000000');
       expect(task.updated_at).to.match(/^2027-03-01T12:00:00/);
       expect(task.seq).to.be.above(0);
     });
 
     it('takes every printable id and gives an address that works', async () => {
-      for (const part of ['a/b', 'ü 👩‍👩‍👧', '100%', 'q?x=1&y#z', "quote'\"\\", '..x', '__proto__']) {
+      for (const part of ['a/b', 'ü 👩‍👩‍👧', '100%', 'q?x=1&y#z', 'quote\'"\\', '..x', '__proto__']) {
         const id = part === '__proto__' ? part : newId(part);
         const answer = await system.request('POST', '/api/tasks', { id, title: part });
         expect(answer.status, JSON.stringify(answer.body)).to.equal(201);
@@ -112,7 +118,10 @@ describe('/api/tasks/:id', () => {
     });
 
     it('does not take a title from __proto__', async () => {
-      expectInvalid(await system.request('POST', '/api/tasks', '{"__proto__": {"title": "from the prototype"}}'), 'title');
+      expectInvalid(
+        await system.request('POST', '/api/tasks', '{"__proto__": {"title": "from the prototype"}}'),
+        'title',
+      );
     });
 
     for (const [name, body] of [
@@ -242,7 +251,9 @@ describe('/api/tasks/:id', () => {
     it('restores by the server id, and a task that is not deleted stays as it is', async () => {
       const task = await create();
       await system.request('DELETE', addressOf(task.server_id));
-      expect((await system.request('PATCH', addressOf(task.server_id), { deleted: false })).body.deleted).to.equal(false);
+      expect((await system.request('PATCH', addressOf(task.server_id), { deleted: false })).body.deleted).to.equal(
+        false,
+      );
       const again = await system.request('PATCH', addressOf(task.id), { deleted: false });
       expect(again.status).to.equal(200);
       expect(again.body).to.include({ title: task.title, deleted: false });
@@ -291,7 +302,9 @@ describe('/api/tasks/:id', () => {
   describe('among devices', () => {
     it('never loses to what is there, not even with a server clock that went back', async () => {
       const { id } = await create({ title: 'first' });
-      const device = await system.push([updateItem(id, { title: 'device', updated_at: new Date(nowMs).toISOString() })]);
+      const device = await system.push([
+        updateItem(id, { title: 'device', updated_at: new Date(nowMs).toISOString() }),
+      ]);
       const { updated_at } = device.body.processed_items[0].resolved_data;
       nowMs -= 3_600_000;
       try {

@@ -1,6 +1,5 @@
-// What devices send: items of a batch, each valid unless a test spoils it, and a database that refuses one of them.
+// What devices send: items of a batch, each valid unless a test spoils it.
 import { randomUUID } from 'node:crypto';
-import type { Database } from '../../src/storage/database.js';
 
 export interface Item {
   client_id: string;
@@ -47,20 +46,4 @@ export function shuffle<Value>(values: readonly Value[], seed: number): Value[] 
     if (a !== undefined && b !== undefined) [shuffled[index], shuffled[other]] = [b, a];
   }
   return shuffled;
-}
-
-/**
- * Makes the database refuse every task of this title for good (SQLSTATE 22000, a permanent fault).
- * @returns ends the refusal
- */
-export async function refuseTitle(database: Database, title: string): Promise<() => Promise<void>> {
-  const run = (sql: string) => database.sequelize.query(sql);
-  const name = `refuse_${randomUUID().replaceAll('-', '')}`;
-  await run(`CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $body$
-    BEGIN RAISE EXCEPTION 'this title is refused' USING ERRCODE = '22000'; END $body$`);
-  await run(`CREATE TRIGGER ${name} BEFORE INSERT OR UPDATE ON tasks FOR EACH ROW
-    WHEN (NEW.title = ${database.sequelize.escape(title)}) EXECUTE FUNCTION ${name}()`);
-  return async () => {
-    await run(`DROP FUNCTION ${name}() CASCADE`);
-  };
 }

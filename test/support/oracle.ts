@@ -14,7 +14,7 @@ export interface SentItem {
 }
 
 /** Mulberry32 (Tommy Ettinger, public domain): numbers in [0, 1) from a seed. */
-function createRandom(seed: number) {
+export function createRandom(seed: number) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

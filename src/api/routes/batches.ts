@@ -39,7 +39,7 @@ const postBatch =
     const { maxRetries } = deps.config.retry;
     const now = fromMicros(receivedMicros);
     const ids = await acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now });
-    const watch = deps.waiter.watch(workspaceId, ids.at(-1) ?? 0);
+    const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
     try {
       await dispatch(deps, workspaceId, batchId, ids);
       const batch = { id: batchId, entries: received.entries, clock: received.clock };

@@ -84,7 +84,7 @@ const trigger =
     const workspaceId = workspaceOf(request);
     const waitMs = readWaitMs(request, response, deps.config.sync);
     const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
-    const watch = deps.waiter.watch(workspaceId, ids.at(-1) ?? 0);
+    const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
     try {
       await dispatch(deps, workspaceId, ids);
       const readItems = () => readOperationsById(deps.database, workspaceId, ids);

@@ -13,6 +13,7 @@ const ENDPOINTS = {
     'GET /api/sync/status',
     'GET /api/sync/queue',
     'POST /api/sync/trigger',
+    'GET /api/sync/changes',
   ],
   health: ['GET /health', 'GET /health/live', 'GET /health/ready'],
   dashboard: ['GET /admin/queues'],

@@ -163,7 +163,7 @@ const remove =
     response.json({ status: 'deleted', task: presentTask(found(task, id)) });
   };
 
-function write(
+async function write(
   deps: ApiDeps,
   workspaceId: string,
   kind: DirectWrite['kind'],
@@ -174,7 +174,9 @@ function write(
   const now = () => fromMicros(deps.clock.reserve(1));
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
-  return writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
+  const task = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
+  if (task !== undefined) deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0 });
+  return task;
 }
 
 const isLive = (task: Task | undefined) => task !== undefined && !task.deleted;

@@ -14,6 +14,12 @@ CREATE TABLE workspaces (
 );
 INSERT INTO workspaces (id) VALUES ('default');
 
+CREATE TABLE sync_identity (
+  id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+  incarnation uuid NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO sync_identity DEFAULT VALUES;
+
 CREATE TABLE tasks (
   workspace_id text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,

@@ -1,0 +1,69 @@
+// The change feed as routes use it: cursors become positions and back, and pages are cut so that nothing is skipped or shown twice.
+import { ApiError } from '../errors.js';
+import type { Database } from '../storage/database.js';
+import { readChanges, readFeedHead } from '../storage/readChanges.js';
+import type { TaskView } from '../storage/taskView.js';
+import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
+import { invalidRequest } from './request.js';
+
+export interface Feed {
+  workspaceId: string;
+  /** What cursors of this feed carry. */
+  scope: string;
+  /** Where this reader stands. */
+  position: FeedPosition;
+  /** The workspace's last seq when the feed was opened. */
+  headSeq: number;
+}
+
+/**
+ * Opens a feed at a cursor, or at its beginning to bootstrap.
+ * @throws ApiError invalid_request for a text that is no cursor, cursor_expired for one that cannot be continued
+ */
+export async function openFeed(database: Database, workspaceId: string, cursor: string | undefined): Promise<Feed> {
+  const sent = cursor === undefined ? undefined : readCursor(cursor);
+  if (cursor !== undefined && sent === undefined) {
+    throw invalidRequest([
+      { field: 'cursor', message: 'cursor is not one that this server gave; leave it out to bootstrap' },
+    ]);
+  }
+  const head = await readFeedHead(database, workspaceId);
+  const scope = feedScope(head.incarnation, workspaceId);
+  const feed = { workspaceId, scope, headSeq: head.seq };
+  if (sent === undefined) return { ...feed, position: { seq: 0, liveUntil: head.seq } };
+  if (sent.scope !== scope || sent.seq > head.seq) throw expired('it belongs to another database or workspace');
+  // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
+  if (Math.max(sent.seq, sent.liveUntil) < head.floorSeq) throw expired('deletions after it were compacted');
+  return { ...feed, position: { seq: sent.seq, liveUntil: sent.liveUntil } };
+}
+
+function expired(why: string): ApiError {
+  return new ApiError(
+    'cursor_expired',
+    `The feed cannot be continued from this cursor: ${why}. Bootstrap without a cursor, then drop the local tasks that it did not list, keeping edits that were not pushed yet.`,
+  );
+}
+
+export interface FeedPage {
+  changes: TaskView[];
+  hasMore: boolean;
+  /** The feed behind this page. */
+  next: Feed;
+}
+
+/** Reads at most `limit` changes from where the feed stands. */
+export async function readPage(database: Database, feed: Feed, limit: number): Promise<FeedPage> {
+  const found = await readChanges(database, feed.workspaceId, feed.position, limit + 1);
+  const changes = found.slice(0, limit);
+  const hasMore = found.length > limit;
+  const lastSeq = changes.at(-1)?.seq ?? feed.position.seq;
+  // The head was read before the page: at the end of the feed everything up to it has been seen, tombstones left out included.
+  const seq = hasMore ? lastSeq : Math.max(lastSeq, feed.headSeq);
+  const { liveUntil } = feed.position;
+  return { changes, hasMore, next: { ...feed, position: { seq, liveUntil: seq >= liveUntil ? 0 : liveUntil } } };
+}
+
+/** The cursor of where a feed stands. */
+export function cursorOf(feed: Feed): string {
+  return writeCursor(feed.position, feed.scope);
+}

@@ -1,0 +1,89 @@
+// GET /api/sync/changes: what changed since a cursor, as a page, as a long poll, or as a stream of lines.
+import { pipeline } from 'node:stream/promises';
+import { type RequestHandler, type Response, Router } from 'express';
+import Joi from 'joi';
+import { fromMicros } from '../../sync/timestamp.js';
+import type { ApiDeps } from '../deps.js';
+import { cursorOf, type Feed, openFeed, readPage } from '../feed.js';
+import { route } from '../middleware/methods.js';
+import { presentTask } from '../present.js';
+import { readQuery, workspaceOf } from '../request.js';
+import { abortOnEnd } from '../waiting.js';
+
+const PAGE_DEFAULT = 500;
+const PAGE_MAX = 5_000;
+const WAIT_MAX_S = 30;
+const LINES = 'application/x-ndjson';
+/** Changes that a stream of lines reads at once: what the server holds in memory for it. */
+const LINES_A_READ = 1_000;
+
+const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number }>({
+  cursor: Joi.string().max(256),
+  limit: Joi.number().integer().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
+  wait: Joi.number().min(0).max(WAIT_MAX_S).default(0),
+});
+
+/** The routes of the change feed. */
+export function changeRoutes(deps: ApiDeps): Router {
+  const router = Router();
+  route(router, '/api/sync/changes', { get: changes(deps) });
+  return router;
+}
+
+const changes =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const { cursor, limit, wait } = readQuery(request, changesQuery);
+    const workspaceId = workspaceOf(request);
+    const feed = await openFeed(deps.database, workspaceId, cursor);
+    response.vary('Accept');
+    if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
+    const page = await readOrWait(deps, response, feed, limit, wait * 1_000);
+    response.json({
+      changes: page.changes.map(presentTask),
+      cursor: cursorOf(page.next),
+      has_more: page.hasMore,
+      server_time: fromMicros(deps.clock.nowMicros()),
+    });
+  };
+
+/** A page; an empty one only after waiting `waitMs` for a change, or when the client or this process goes. */
+async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: number, waitMs: number) {
+  const ending = abortOnEnd(response, deps.stopping);
+  const deadline = performance.now() + waitMs;
+  let page = await readPage(deps.database, feed, limit);
+  try {
+    while (page.changes.length === 0 && !ending.signal.aborted) {
+      const remainingMs = deadline - performance.now();
+      if (remainingMs <= 0) break;
+      const watch = deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1);
+      try {
+        // Looked at after the watch began: a change in between is in the page or rings.
+        page = await readPage(deps.database, page.next, limit);
+        if (page.changes.length === 0) {
+          await watch.next(remainingMs, ending.signal);
+          page = await readPage(deps.database, page.next, limit);
+        }
+      } finally {
+        watch.end();
+      }
+    }
+    return page;
+  } finally {
+    ending.dispose();
+  }
+}
+
+/** Streams the feed to its end, one change a line, the cursor last; the client's pace sets ours. */
+async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
+  response.type(LINES);
+  async function* lines() {
+    for (let feed = start, hasMore = true; hasMore; ) {
+      const page = await readPage(deps.database, feed, LINES_A_READ);
+      ({ next: feed, hasMore } = page);
+      const text = page.changes.map((task) => `${JSON.stringify(presentTask(task))}\n`).join('');
+      yield hasMore ? text : `${text}${JSON.stringify({ cursor: cursorOf(feed) })}\n`;
+    }
+  }
+  await pipeline(lines, response);
+}

@@ -1,0 +1,53 @@
+// The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
+// snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
+import type { Database } from './database.js';
+import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+
+export interface FeedHead {
+  /** The last seq of the workspace. */
+  seq: number;
+  /** Cursors below this are too old to continue from. */
+  floorSeq: number;
+  /** Differs between databases, and between a database and its restored backup. */
+  incarnation: string;
+}
+
+// A dump that is restored gets new oids, a physical restore or a failover a new timeline, a new cluster a new identifier. A copy of the
+// files shows none of this: for that an operator changes sync_identity.
+const HEAD = `
+SELECT w.seq, w.floor_seq AS "floorSeq",
+  concat_ws('-', (pg_control_system()).system_identifier, (pg_control_checkpoint()).timeline_id,
+    (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
+    (SELECT incarnation FROM sync_identity)) AS incarnation
+FROM workspaces w WHERE w.id = $1`;
+
+/** Where the feed of a workspace ends now. @throws an Error for a workspace that does not exist */
+export async function readFeedHead(database: Database, workspaceId: string): Promise<FeedHead> {
+  const [head] = await database.select<FeedHead>(HEAD, [workspaceId]);
+  if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+  return head;
+}
+
+const CHANGES = `
+SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+WHERE t.workspace_id = $1 AND t.seq > $2 AND (NOT t.deleted OR t.seq > $3)
+ORDER BY t.seq LIMIT $4`;
+
+/** At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`. */
+export function readChanges(
+  database: Database,
+  workspaceId: string,
+  after: { seq: number; liveUntil: number },
+  limit: number,
+): Promise<TaskView[]> {
+  return database.select<TaskView>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+}
+
+/** The last seq of each of the workspaces. */
+export async function readSeqs(database: Database, workspaceIds: string[]): Promise<Map<string, number>> {
+  const rows = await database.select<{ id: string; seq: number }>(
+    'SELECT id, seq FROM workspaces WHERE id = ANY($1::text[])',
+    [workspaceIds],
+  );
+  return new Map(rows.map((row) => [row.id, row.seq]));
+}

@@ -1,0 +1,152 @@
+// Bull Board at /admin/queues (DESIGN 5): the real queue with readable batches; in production only behind ADMIN_TOKEN.
+import { expect } from 'chai';
+import { expectProblem } from '../support/contract.js';
+import { testBackend } from '../support/environment.js';
+import { refuseTitles } from '../support/faults.js';
+import { createItem, newId } from '../support/operations.js';
+import { eventually, type System, startSystem } from '../support/system.js';
+
+const ADDRESSES = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/sync'];
+const TOKEN = 'a-token-of-more-than-16-characters:with-colon';
+const PRODUCTION = { NODE_ENV: 'production', HOST: '127.0.0.1' };
+
+interface BoardJob {
+  data: Record<string, unknown>;
+  attempts: number;
+  isFailed: boolean;
+  failedReason?: string;
+}
+
+async function readJobs(system: System, status: string): Promise<BoardJob[]> {
+  const path = `/admin/queues/api/queues?activeQueue=sync&status=${status}&page=1&jobsPerPage=20`;
+  const answer = await system.request('GET', path);
+  expect(answer.status).to.equal(200);
+  expect(answer.body.queues).to.have.lengthOf(1);
+  expect(answer.body.queues[0].name).to.equal('sync');
+  return answer.body.queues[0].jobs;
+}
+
+describe('the dashboard', () => {
+  let system: System;
+
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0 });
+  });
+  after(() => system.stop());
+
+  it('is a page, open outside production', async () => {
+    const answer = await system.request('GET', '/admin/queues');
+    expect(answer.status).to.equal(200);
+    expect(answer.headers.get('content-type')).to.include('text/html');
+    expect(answer.body).to.include('Task Sync');
+  });
+
+  it('shows a waiting batch: which, whose, how many', async () => {
+    const { body } = await system.push(
+      [createItem(newId('a')), createItem(newId('b'))],
+      {},
+      { prefer: 'respond-async' },
+    );
+    const [job, ...others] = await readJobs(system, 'waiting');
+    expect(others).to.deep.equal([]);
+    expect(job?.data).to.include({ batchId: body.batch_id, workspaceId: 'default', count: 2, part: 1, parts: 1 });
+    expect(job?.attempts).to.equal(0);
+  });
+
+  it('shows why a batch failed, and keeps what succeeded for as long as the backend can', async () => {
+    const allow = await refuseTitles(system.database, 'Shown', '22000');
+    const worker = await system.startWorker();
+    const good = await system.push([createItem(newId('good'))]);
+    const bad = await system.push([createItem(newId('good')), createItem(newId('bad'), { title: 'Shown' })]);
+    expect(bad.body.summary).to.include({ success: 1, error: 1 });
+    const failed = await eventually(async () => (await readJobs(system, 'failed'))[0]);
+    expect(failed.data).to.include({ batchId: bad.body.batch_id, workspaceId: 'default', count: 2 });
+    expect(failed).to.include({ isFailed: true, attempts: 1 });
+    expect(failed.failedReason).to.include('1 of 2 operations failed').and.to.include('refused: Shown');
+    expect((await system.request('GET', '/api/sync/status')).body.queue.failed).to.equal(1);
+    if (testBackend === 'redis') {
+      const completed = await eventually(async () => {
+        const jobs = await readJobs(system, 'completed');
+        return jobs.some((job) => job.data.batchId === good.body.batch_id) && jobs;
+      });
+      expect(completed.every((job) => !job.isFailed)).to.equal(true);
+    }
+    await worker.run('the test wants it');
+    await allow();
+  });
+});
+
+describe('the dashboard in production', () => {
+  it('does not exist without ADMIN_TOKEN', async () => {
+    const system = await startSystem(import.meta.url, { workers: 0, env: PRODUCTION });
+    try {
+      for (const path of ADDRESSES) {
+        for (const headers of [undefined, { authorization: 'Bearer undefined' }]) {
+          expectProblem(await system.request('GET', path, undefined, headers), 404, 'not_found');
+        }
+      }
+      expect((await system.request('GET', '/health')).body.environment).to.equal('production');
+    } finally {
+      await system.stop();
+    }
+  });
+
+  for (const environment of ['production', 'development']) {
+    describe(`with ADMIN_TOKEN, in ${environment}`, () => {
+      let system: System;
+      const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
+
+      before(async () => {
+        const env = { ...PRODUCTION, NODE_ENV: environment, ADMIN_TOKEN: TOKEN };
+        system = await startSystem(import.meta.url, { workers: 0, env });
+      });
+      after(() => system.stop());
+
+      for (const [name, headers] of [
+        ['nothing', {}],
+        ['an empty header', { authorization: '' }],
+        ['a wrong bearer token', { authorization: `Bearer ${TOKEN}x` }],
+        ['the beginning of the token', { authorization: `Bearer ${TOKEN.slice(0, -1)}` }],
+        ['an empty bearer token', { authorization: 'Bearer ' }],
+        ['a wrong password', basic('admin:wrong')],
+        ['an empty password', basic('admin:')],
+        ['the token as the user', basic(`${TOKEN}:x`)],
+        ['no base64', { authorization: 'Basic %%%' }],
+        ['the token in the query', {}],
+      ] as const) {
+        it(`answers 401 to ${name}`, async () => {
+          for (const path of ADDRESSES) {
+            const address = name === 'the token in the query' ? `${path}?token=${TOKEN}&access_token=${TOKEN}` : path;
+            const answer = await system.request('GET', address, undefined, headers);
+            expectProblem(answer, 401, 'unauthorized');
+            expect(answer.headers.get('www-authenticate')).to.match(/^Basic /);
+            expect(JSON.stringify(answer.body)).to.not.include(TOKEN);
+          }
+        });
+      }
+
+      for (const [name, headers] of [
+        ['the bearer token', { authorization: `Bearer ${TOKEN}` }],
+        ['the bearer token, the scheme in lower case', { authorization: `bearer ${TOKEN}` }],
+        ['the token as password of any user', basic(`admin:${TOKEN}`)],
+        ['the token as password of no user', basic(`:${TOKEN}`)],
+      ] as const) {
+        it(`answers 200 to ${name}`, async () => {
+          for (const path of ADDRESSES) {
+            expect((await system.request('GET', path, undefined, headers)).status, path).to.equal(200);
+          }
+        });
+      }
+
+      it('needs it for every action, not only for looking', async () => {
+        for (const path of ['/admin/queues/api/queues/sync/pause', '/admin/queues/api/queues/sync/clean/failed']) {
+          expectProblem(await system.request('PUT', path), 401, 'unauthorized');
+        }
+      });
+
+      it('asks nobody for it elsewhere', async () => {
+        expect((await system.request('GET', '/api/tasks')).status).to.equal(200);
+      });
+    });
+  }
+});

@@ -1,0 +1,239 @@
+// Every query of the hot path finds its rows by an index, also among 100,000 tasks and 100,000 logged operations of one workspace (I8). The
+// product's own functions run; each of their statements is explained just before.
+import { expect } from 'chai';
+import { QueryTypes, type Transaction } from 'sequelize';
+import { v7 as newUuid } from 'uuid';
+import { acceptBatch } from '../../src/storage/acceptBatch.js';
+import { applyPending } from '../../src/storage/applyPending.js';
+import { findStalled } from '../../src/storage/findStalled.js';
+import { finishBatches } from '../../src/storage/finishBatches.js';
+import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
+import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
+import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
+import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
+import { writeTask } from '../../src/storage/writeTask.js';
+import { type System, startSystem } from '../support/system.js';
+
+const COUNT = 100_000;
+const PENDING = 30;
+const FAILED = 20;
+const NOW = '2027-03-01T12:00:00.000000Z';
+const WORKSPACE = 'default';
+const FIFTY = Array.from({ length: 50 }, (_, n) => n * 1_900 + 1);
+const uuidOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+const FILL = [
+  `INSERT INTO tasks (workspace_id, id, server_id, title, description, completed, deleted, created_at, updated_at, updated_by, op_id,
+     seq, last_synced_at)
+   SELECT '${WORKSPACE}', 'task-' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Title ' || n, NULL, n % 2 = 0,
+     n % 10 = 0, '${NOW}'::timestamptz - n * interval '1 second', '${NOW}'::timestamptz - n * interval '1 millisecond', 'phone',
+     'op-' || n, n, '${NOW}'
+   FROM generate_series(1, ${COUNT}) n`,
+  `INSERT INTO sync_queue (workspace_id, id, batch_id, position, client_id, op_id, content_hash, task_id, operation, task_data,
+     updated_at, status, outcome, seq, error, max_retries, created_at, last_attempted_at)
+   SELECT '${WORKSPACE}', nextval('sync_queue_id_seq'), ('00000000-0000-4000-8000-' || lpad((n / 50)::text, 12, '0'))::uuid, n % 50,
+     'phone', 'op-' || n, 'hash', 'task-' || n, 'update', '{"title": "a"}', '${NOW}', s.status,
+     CASE WHEN s.status = 'synced' THEN 'success' END, n, CASE WHEN s.status = 'failed' THEN 'why' END, 3, '${NOW}', '${NOW}'
+   FROM generate_series(1, ${COUNT}) n, LATERAL (SELECT CASE WHEN n > ${COUNT - PENDING} THEN 'pending'
+     WHEN n % ${COUNT / FAILED} = 0 THEN 'failed' ELSE 'synced' END AS status) s`,
+  `INSERT INTO sync_batches (workspace_id, id, total, entries, first_operation_id, last_operation_id, created_at, finished_at)
+   SELECT '${WORKSPACE}', ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 50, '[]', n * 50, n * 50 + 49, '${NOW}',
+     CASE WHEN n < 1999 THEN '${NOW}'::timestamptz END
+   FROM generate_series(0, 2000) n`,
+  `UPDATE workspaces SET seq = ${COUNT}, synced = ${COUNT} WHERE id = '${WORKSPACE}'`,
+];
+
+interface PlanNode {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  'Actual Rows'?: number;
+  'Actual Loops'?: number;
+  'Rows Removed by Filter'?: number;
+  Plans?: PlanNode[];
+}
+
+const flatten = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(flatten)];
+const isScan = (node: PlanNode) => / Scan$/.test(node['Node Type']) && node['Node Type'] !== 'Function Scan';
+const describeScan = (node: PlanNode) =>
+  `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name']} (${rowsRead(node)} rows)`;
+
+/** Rows that a scan looked at, kept or not; 0 where the statement was only planned. */
+function rowsRead(node: PlanNode): number {
+  const perLoop = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0);
+  return Math.round(perLoop * (node['Actual Loops'] ?? 0));
+}
+
+describe('query plans', () => {
+  let system: System;
+
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0, env: { DATABASE_STATEMENT_TIMEOUT_MS: '60000' } });
+    for (const statement of FILL) await system.database.sequelize.query(statement);
+    await system.database.sequelize.query('VACUUM ANALYZE');
+  });
+  after(() => system.stop());
+
+  /** Runs `work` and returns the plans of its statements; statements that only read are also measured. */
+  async function explain(work: () => Promise<unknown>): Promise<PlanNode[]> {
+    const { sequelize } = system.database;
+    const query = sequelize.query.bind(sequelize);
+    const plans: PlanNode[] = [];
+    const explained = async (sql: string, options: { bind?: unknown[]; transaction?: Transaction } = {}) => {
+      if (!/^\s*(SELECT|WITH|INSERT|UPDATE)\b/.test(sql)) return query(sql, options);
+      const measure = /\b(INSERT|UPDATE)\b/.test(sql) ? '' : 'ANALYZE, TIMING OFF, ';
+      const { bind, transaction } = options;
+      const rows = await query(`EXPLAIN (${measure}FORMAT JSON) ${sql}`, {
+        type: QueryTypes.SELECT,
+        ...(bind === undefined ? {} : { bind }),
+        ...(transaction ? { transaction } : {}),
+      });
+      const [row] = rows as { 'QUERY PLAN': { Plan: PlanNode }[] }[];
+      const plan = row?.['QUERY PLAN'][0]?.Plan;
+      if (plan !== undefined) plans.push(plan);
+      return query(sql, options);
+    };
+    sequelize.query = explained as typeof sequelize.query;
+    try {
+      await work();
+    } finally {
+      sequelize.query = query;
+    }
+    expect(plans, 'something was explained').to.not.be.empty;
+    return plans;
+  }
+
+  /** @param mostRows how many rows its statements may look at, all scans together */
+  async function expectIndexed(work: () => Promise<unknown>, mostRows: number) {
+    const scans = (await explain(work)).flatMap(flatten).filter(isScan);
+    const readable = scans.map(describeScan).join('; ');
+    const ours = scans.filter((node) => /^(tasks|sync_queue|sync_batches)$/.test(node['Relation Name'] ?? ''));
+    const sequential = ours.filter((node) => node['Node Type'] === 'Seq Scan');
+    expect(sequential.map(describeScan), readable).to.deep.equal([]);
+    const total = scans.reduce((sum, node) => sum + rowsRead(node), 0);
+    expect(total, readable).to.be.at.most(mostRows);
+  }
+
+  for (const sort of TASK_SORTS) {
+    const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false };
+    it(`lists tasks by ${sort}`, () => expectIndexed(() => listTasks(system.database, request), 1_000));
+
+    it(`lists tasks by ${sort} from the middle`, () => {
+      const after = { sortValue: '2027-03-01T11:59:10.000000Z', id: 'task-50000' };
+      return expectIndexed(() => listTasks(system.database, { ...request, after }), 1_000);
+    });
+
+    it(`lists tasks by ${sort}, filtered by completed`, () =>
+      expectIndexed(() => listTasks(system.database, { ...request, completed: true, includeDeleted: true }), 1_000));
+  }
+
+  it('lists the tasks updated since a moment ago, by that time', () => {
+    const recent = { updatedSince: '2027-03-01T11:59:59.900000Z', includeDeleted: true, limit: 101 };
+    return expectIndexed(
+      () => listTasks(system.database, { workspaceId: WORKSPACE, sort: 'updated_at', ...recent }),
+      1_000,
+    );
+  });
+
+  it('finds a task by its id, its server id, or not', async () => {
+    await expectIndexed(() => findTask(system.database, WORKSPACE, 'task-777'), 10);
+    await expectIndexed(() => findTask(system.database, WORKSPACE, uuidOf(778)), 10);
+    await expectIndexed(() => findTask(system.database, WORKSPACE, uuidOf(COUNT * 2)), 10);
+  });
+
+  it('reads fifty operations by their keys', async () => {
+    const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
+    await expectIndexed(async () => {
+      expect(await readOperationsByKey(system.database, WORKSPACE, keys)).to.have.lengthOf(50);
+    }, 200);
+  });
+
+  it('reads a thousand operations by their keys', async () => {
+    const keys = Array.from({ length: 1_000 }, (_, n) => ({ clientId: 'phone', opId: `op-${n * 90 + 1}` }));
+    await expectIndexed(() => readOperationsByKey(system.database, WORKSPACE, keys), 2_500);
+  });
+
+  it('reads fifty operations by their ids, and fifty tasks', async () => {
+    await expectIndexed(() => readOperationsById(system.database, WORKSPACE, FIFTY), 200);
+    const ids = FIFTY.map((n) => `task-${n}`);
+    await expectIndexed(() => readTaskViews(system.database, WORKSPACE, ids), 300);
+  });
+
+  it('finds a batch', () => expectIndexed(() => findBatch(system.database, WORKSPACE, uuidOf(1_000)), 10));
+
+  it('counts the queue by what is unsettled', () =>
+    expectIndexed(() => countQueue(system.database, WORKSPACE), 2 * (PENDING + FAILED)));
+
+  it('finds stalled workspaces', () => expectIndexed(() => findStalled(system.database, NOW, 100), 20));
+
+  for (const status of ['pending', 'failed', 'synced'] as const) {
+    it(`lists ${status} items, from the beginning and from the middle`, async () => {
+      await expectIndexed(() => listQueue(system.database, WORKSPACE, status, 0, 101), 500);
+      await expectIndexed(() => listQueue(system.database, WORKSPACE, status, COUNT / 2, 101), 500);
+    });
+  }
+
+  it('accepts a batch', () =>
+    expectIndexed(() => {
+      const operations = FIFTY.map((n, position) => ({
+        position,
+        clientId: 'laptop',
+        opId: `new-${n}`,
+        contentHash: 'hash',
+        taskId: `task-${n}`,
+        kind: 'update' as const,
+        data: { title: 'new' },
+        updatedAt: NOW,
+      }));
+      const entries = operations.map(({ clientId, opId, contentHash }) => ({ clientId, opId, contentHash }));
+      const batch = {
+        workspaceId: WORKSPACE,
+        batchId: newUuid(),
+        entries,
+        clock: null,
+        operations,
+        maxRetries: 3,
+        now: NOW,
+      };
+      return acceptBatch(system.database, batch);
+    }, 500));
+
+  it('applies what is pending, records failures, finishes batches and requeues', async () => {
+    const { database } = system;
+    const last = { workspaceId: WORKSPACE, operationId: COUNT, error: 'why', isPermanent: false, now: NOW };
+    await expectIndexed(() => recordAttempt(database, WORKSPACE, [COUNT - 1, COUNT], NOW), 10);
+    await expectIndexed(() => recordFailure(database, { ...last, nextAttemptAt: () => NOW }), 10);
+    await expectIndexed(async () => {
+      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, now: () => NOW, newServerId: newUuid };
+      expect((await applyPending(database, apply)).settled).to.equal(20);
+    }, 500);
+    await expectIndexed(
+      () =>
+        finishBatches(
+          database,
+          WORKSPACE,
+          COUNT,
+          [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }],
+          NOW,
+        ),
+      500,
+    );
+    await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
+  });
+
+  it('writes a task directly', () =>
+    expectIndexed(
+      () =>
+        writeTask(system.database, {
+          workspaceId: WORKSPACE,
+          kind: 'update',
+          taskId: 'task-777',
+          data: { title: 'direct' },
+          allows: () => true,
+          opId: newUuid(),
+          now: () => NOW,
+          newServerId: newUuid,
+        }),
+      50,
+    ));
+});
