@@ -41,6 +41,7 @@ export const environmentSchema = Joi.object({
   SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
   BODY_LIMIT: integer(1_024, 64 * 1_048_576, 1_048_576),
   HTTP_REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000),
+  STREAM_MAX: integer(0, 100_000, 10_000),
   CORS_ORIGIN: Joi.string()
     .pattern(/^(\*|https?:\/\/[^\s,]+(,https?:\/\/[^\s,]+)*)$/)
     .messages({
@@ -83,6 +84,7 @@ interface Environment {
   SYNC_MAX_ITEMS: number;
   BODY_LIMIT: number;
   HTTP_REQUEST_TIMEOUT_MS: number;
+  STREAM_MAX: number;
   CORS_ORIGIN?: string;
   SYNC_WAIT_MS: number;
   SYNC_WAIT_MAX_MS: number;
@@ -130,6 +132,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     bodyLimitBytes: settings.BODY_LIMIT,
     requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
+    /** The most streams that one api process keeps open. */
+    streamMax: settings.STREAM_MAX,
     /** Origins of web apps that may call the API from a browser. */
     corsOrigins: settings.CORS_ORIGIN?.split(',') ?? [],
     database: {

@@ -7,7 +7,7 @@ import type { Logger } from '../src/logger.js';
 import { queueAddress } from '../src/queue/backend.js';
 import { startConsumer } from '../src/queue/consumer.js';
 import { createProducer } from '../src/queue/producer.js';
-import { createWakeUpPublisher } from '../src/queue/wakeUps.js';
+import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
 import type { Shutdown } from '../src/shutdown.js';
 import { createServerClock } from '../src/sync/clock.js';
 import { startHealthServer } from './healthServer.js';
@@ -43,8 +43,13 @@ export async function startWorker(
     nowMicros,
     random: Math.random,
     newServerId: newUuid,
-    onApplied: (workspaceId, { settled, outcomes, seq, lastId }) => {
-      wakeUps.publish({ workspaceId, seq, settledUpTo: lastId });
+    onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds }) => {
+      wakeUps.publish({
+        workspaceId,
+        seq,
+        settledUpTo: lastId,
+        batchIds: batchIds.slice(0, WAKE_UP_BATCHES_MAX),
+      });
       logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
     },
   });

@@ -6,12 +6,14 @@ import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
 import type { Levels } from './levels.js';
+import type { Tails } from './tails.js';
 
 export interface ApiDeps {
   config: Config;
   database: Database;
   producer: Producer;
   levels: Levels;
+  tails: Tails;
   wakeUps: WakeUpPublisher;
   logger: Logger;
   clock: ServerClock;

@@ -16,6 +16,8 @@ export interface Levels {
   readonly seqs: LevelWaiter;
   /** Takes a wake-up. */
   receive(wakeUp: WakeUp): void;
+  /** Calls `onWakeUp` for each wake-up of a workspace, and when a look found its seq. @returns how to stop that */
+  subscribe(workspaceId: string, onWakeUp: (wakeUp: WakeUp) => void): () => void;
   /** Ends the looks. */
   close(): void;
 }
@@ -23,11 +25,22 @@ export interface Levels {
 export function createLevels(database: Database, logger: Logger): Levels {
   const settled = createLevelWaiter();
   const seqs = createLevelWaiter();
+  const subscribers = new Map<string, Set<(wakeUp: WakeUp) => void>>();
+
+  function receive(wakeUp: WakeUp) {
+    const { workspaceId, seq, settledUpTo } = wakeUp;
+    settled.wake(workspaceId, settledUpTo);
+    seqs.wake(workspaceId, seq);
+    for (const onWakeUp of [...(subscribers.get(workspaceId) ?? [])]) onWakeUp(wakeUp);
+  }
+
   async function look() {
-    const workspaceIds = seqs.watched();
+    const workspaceIds = [...new Set([...seqs.watched(), ...subscribers.keys()])];
     if (workspaceIds.length === 0) return;
     try {
-      for (const [workspaceId, seq] of await readSeqs(database, workspaceIds)) seqs.wake(workspaceId, seq);
+      for (const [workspaceId, seq] of await readSeqs(database, workspaceIds)) {
+        receive({ workspaceId, seq, settledUpTo: 0, batchIds: [] });
+      }
     } catch (error) {
       logger.debug('changes: the database does not answer', describeError(error));
     }
@@ -36,9 +49,14 @@ export function createLevels(database: Database, logger: Logger): Levels {
   return {
     settled,
     seqs,
-    receive({ workspaceId, seq, settledUpTo }) {
-      settled.wake(workspaceId, settledUpTo);
-      seqs.wake(workspaceId, seq);
+    receive,
+    subscribe(workspaceId, onWakeUp) {
+      const ofWorkspace = subscribers.get(workspaceId) ?? new Set();
+      subscribers.set(workspaceId, ofWorkspace.add(onWakeUp));
+      return () => {
+        ofWorkspace.delete(onWakeUp);
+        if (ofWorkspace.size === 0 && subscribers.get(workspaceId) === ofWorkspace) subscribers.delete(workspaceId);
+      };
     },
     close: () => clearInterval(timer),
   };

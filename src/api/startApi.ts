@@ -13,6 +13,7 @@ import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
+import { createTails } from './tails.js';
 
 /**
  * Starts serving once the database answers and is migrated.
@@ -48,6 +49,7 @@ export async function startApi(
     database,
     producer,
     levels,
+    tails: createTails(database, levels, logger),
     wakeUps,
     logger,
     clock: createServerClock(nowMs),

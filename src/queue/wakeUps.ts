@@ -10,6 +10,8 @@ export interface WakeUp {
   seq: number;
   /** Every operation up to this id that was due has been settled. */
   settledUpTo: number;
+  /** Batches that moved; some may be missing where there were very many. */
+  batchIds: string[];
 }
 
 export interface WakeUpPublisher {
@@ -24,6 +26,9 @@ export interface WakeUpSubscription {
 
 const POSTGRES_CHANNEL = 'task_sync_wake_up';
 const RECONNECT_MS = 1_000;
+
+/** The payload of a NOTIFY ends at 8,000 bytes; a batch id takes 39 of them. */
+export const WAKE_UP_BATCHES_MAX = 100;
 
 const redisChannel = (prefix: string) => `${prefix}:wake-up`;
 
@@ -121,10 +126,9 @@ function listenPostgres(
 
 function parseWakeUp(text: string): WakeUp | undefined {
   try {
-    const { workspaceId, seq, settledUpTo } = JSON.parse(text);
-    return typeof workspaceId === 'string' && typeof seq === 'number' && typeof settledUpTo === 'number'
-      ? { workspaceId, seq, settledUpTo }
-      : undefined;
+    const { workspaceId, seq, settledUpTo, batchIds } = JSON.parse(text);
+    const isWakeUp = typeof workspaceId === 'string' && typeof seq === 'number' && typeof settledUpTo === 'number';
+    return isWakeUp ? { workspaceId, seq, settledUpTo, batchIds: Array.isArray(batchIds) ? batchIds : [] } : undefined;
   } catch {
     return undefined;
   }

@@ -32,6 +32,8 @@ export interface ApplyResult {
   seq: number;
   /** The highest operation id that was settled, 0 when there was none. */
   lastId: number;
+  /** The batches that they came with. */
+  batchIds: string[];
 }
 
 /** A transaction that failed and was rolled back, with the operations that it held: the cause is one of them or the surroundings. */
@@ -61,7 +63,7 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         transaction,
       );
       taken.push(...rows.map((row) => row.queueId));
-      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0 };
+      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0, batchIds: [] };
       const folded = foldOperations({
         tasks: await readTasks(
           database,
@@ -75,7 +77,8 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         newServerId: request.newServerId,
       });
       await writeFold(database, request.workspaceId, folded, now, transaction);
-      return summarize(folded);
+      const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
+      return { ...summarize(folded), batchIds };
     });
   } catch (error) {
     throw new ApplyError(error, taken);
@@ -95,6 +98,7 @@ export async function lockWorkspace(database: Database, id: string, transaction:
 
 interface PendingRow {
   queueId: number;
+  batchId: string | null;
   clientId: string;
   opId: string;
   taskId: string;
@@ -106,7 +110,7 @@ interface PendingRow {
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
 // the lock's previous holder has just settled.
 const READ_PENDING = `
-SELECT id AS "queueId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind, task_data AS data,
+SELECT id AS "queueId", batch_id AS "batchId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind, task_data AS data,
   updated_at AS "updatedAt"
 FROM sync_queue
 WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
@@ -167,7 +171,7 @@ function operationOf(row: PendingRow): QueuedOperation {
   };
 }
 
-function summarize(folded: FoldResult<QueuedOperation>): ApplyResult {
+function summarize(folded: FoldResult<QueuedOperation>) {
   const outcomes: ApplyResult['outcomes'] = {};
   for (const { outcome } of folded.settled) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
   return {

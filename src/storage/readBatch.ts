@@ -69,3 +69,19 @@ export async function readTaskViews(
   );
   return new Map(tasks.map((task) => [task.id, task]));
 }
+
+export interface BatchProgress {
+  batchId: string;
+  total: number;
+  pending: number;
+}
+
+/** How far batches are, for those of the ids that exist. Operations that an earlier batch brought count as processed. */
+export function readBatchProgress(database: Database, workspaceId: string, ids: string[]): Promise<BatchProgress[]> {
+  return database.select<BatchProgress>(
+    `SELECT b.id AS "batchId", b.total, (SELECT count(*) FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending'
+       AND q.batch_id = b.id AND q.id BETWEEN b.first_operation_id AND b.last_operation_id) AS pending
+     FROM sync_batches b WHERE b.workspace_id = $1 AND b.id = ANY($2::uuid[])`,
+    [workspaceId, ids],
+  );
+}

@@ -175,7 +175,7 @@ async function write(
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
   const task = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
-  if (task !== undefined) deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0 });
+  if (task !== undefined) deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
   return task;
 }
 

@@ -1,0 +1,180 @@
+// The live stream: changes and batch progress as they happen, resumed without gap or repeat wherever the connection broke.
+import { expect } from 'chai';
+import { createRandom } from '../support/oracle.js';
+import { eventually, type System, startSystem } from '../support/system.js';
+
+interface Event {
+  name: string;
+  id: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read events freely
+  data: any;
+}
+
+/** A small EventSource: reads events until it is closed. */
+async function openStream(url: string, headers: Record<string, string> = {}) {
+  const controller = new AbortController();
+  const response = await fetch(url, { headers: { connection: 'close', ...headers }, signal: controller.signal });
+  const events: Event[] = [];
+  const reading = (async () => {
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      const blocks = text.split('\n\n');
+      text = blocks.pop() ?? '';
+      for (const block of blocks) {
+        const field = (name: string) => block.match(new RegExp(`^${name}:\\s?(.*)$`, 'm'))?.[1];
+        const data = field('data');
+        if (data !== undefined)
+          events.push({ name: field('event') ?? 'message', id: field('id') ?? '', data: JSON.parse(data) });
+      }
+    }
+  })().catch((error: unknown) => {
+    if (!controller.signal.aborted) throw error;
+  });
+  return {
+    status: response.status,
+    headers: response.headers,
+    events,
+    changes: () => events.filter((event) => event.name === 'change'),
+    async close() {
+      controller.abort();
+      await reading;
+    },
+  };
+}
+
+const create = (id: string) => ({
+  client_id: 'phone',
+  op_id: id,
+  operation: 'create',
+  data: { id, title: `Title of ${id}` },
+});
+
+describe('the stream', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url);
+  });
+  after(() => system.stop());
+
+  const open = (query = '', headers = {}) => openStream(`${system.url}/api/sync/stream${query}`, headers);
+
+  it('begins with ready, then brings what devices push and what is written directly, chained by cursors', async () => {
+    const stream = await open();
+    expect(stream.status).to.equal(200);
+    expect(stream.headers.get('content-type')).to.match(/^text\/event-stream/);
+    await eventually(() => stream.events.length > 0);
+    expect(stream.events[0]).to.deep.include({ name: 'ready' });
+    await system.push([create('s-1'), create('s-2')]);
+    await system.request('PATCH', '/api/tasks/s-1', { completed: true });
+    await system.request('DELETE', '/api/tasks/s-2');
+    await eventually(() => stream.changes().at(-1)?.data.task.deleted === true);
+    let previous = stream.events[0]?.data.cursor;
+    for (const { id, data } of stream.changes()) {
+      expect(data.prev_cursor).to.equal(previous);
+      expect(data.cursor).to.equal(id);
+      previous = data.cursor;
+    }
+    expect(stream.changes().at(-1)?.data.task).to.include({ id: 's-2', deleted: true });
+    await stream.close();
+  });
+
+  it('tells how far a batch is', async () => {
+    const stream = await open();
+    await eventually(() => stream.events.length > 0);
+    const answer = await system.push(Array.from({ length: 120 }, (_, index) => create(`progress-${index}`)));
+    const last = await eventually(() =>
+      stream.events.find((event) => event.name === 'batch' && event.data.status === 'completed'),
+    );
+    expect(last.data).to.deep.equal({
+      batch_id: answer.body.batch_id,
+      processed: 120,
+      total: 120,
+      percent: 100,
+      status: 'completed',
+    });
+    await stream.close();
+  });
+
+  it('continues from ?cursor and from Last-Event-ID, after a bootstrap too', async () => {
+    const { cursor } = (await system.request('GET', '/api/sync/changes?limit=5000')).body;
+    await system.push([create('resume-1')]);
+    for (const stream of [await open(`?cursor=${cursor}`), await open('', { 'last-event-id': cursor })]) {
+      await eventually(() => stream.changes().length === 1);
+      expect(stream.changes()[0]?.data.task.id).to.equal('resume-1');
+      await stream.close();
+    }
+  });
+
+  it('after a first page of a bootstrap brings the rest, without what was deleted before', async () => {
+    await system.push([
+      create('rest-1'),
+      { client_id: 'phone', op_id: 'rest-d', operation: 'delete', data: { id: 'rest-1' } },
+    ]);
+    const page = (await system.request('GET', '/api/sync/changes?limit=1')).body;
+    const all = (await system.request('GET', '/api/sync/changes?limit=5000')).body;
+    const stream = await open(`?cursor=${page.cursor}`);
+    await eventually(() => stream.changes().length === all.changes.length - 1);
+    await system.push([create('rest-2')]);
+    await eventually(() => stream.changes().at(-1)?.data.task.id === 'rest-2');
+    expect(stream.changes().some(({ data }) => data.task.id === 'rest-1')).to.equal(false);
+    expect(stream.changes()).to.have.length(all.changes.length);
+    await stream.close();
+  });
+
+  it('has neither gap nor repeat when connections are cut at random while others write', async () => {
+    const random = createRandom(7);
+    const start = (await system.request('GET', '/api/sync/changes?limit=5000')).body;
+    const COUNT = 1_500;
+    let isWriting = true;
+    const writing = (async () => {
+      for (let sent = 0; sent < COUNT; sent += 50) {
+        await system.push(Array.from({ length: 50 }, (_, index) => create(`cut-${sent + index}`)));
+      }
+      isWriting = false;
+    })();
+    const seen: string[] = [];
+    let cursor: string = start.cursor;
+    while (isWriting || seen.length < COUNT) {
+      const stream = await open('', { 'last-event-id': cursor });
+      const wanted = 1 + Math.floor(random() * 120);
+      await eventually(() => stream.changes().length >= Math.min(wanted, COUNT - seen.length));
+      await stream.close();
+      for (const { data } of stream.changes()) {
+        expect(data.prev_cursor).to.equal(cursor);
+        cursor = data.cursor;
+        seen.push(data.task.id);
+      }
+    }
+    await writing;
+    expect(seen).to.deep.equal(Array.from({ length: COUNT }, (_, index) => `cut-${index}`));
+  });
+
+  it('refuses a cursor of another feed with 410 before it begins', async () => {
+    const { cursor } = (await system.request('GET', '/api/sync/changes?limit=1')).body;
+    const [seq, liveUntil] = Buffer.from(cursor, 'base64url').toString().split('.');
+    const forged = Buffer.from(`${seq}.${liveUntil}.${'A'.repeat(16)}`).toString('base64url');
+    const stream = await open(`?cursor=${forged}`);
+    expect(stream.status).to.equal(410);
+    await stream.close();
+  });
+});
+
+describe('streams beyond the limit', () => {
+  it('are refused with 503, and a closed one makes room', async () => {
+    const system = await startSystem(import.meta.url, { workers: 0, env: { STREAM_MAX: '1' } });
+    const url = `${system.url}/api/sync/stream`;
+    const first = await openStream(url);
+    const second = await openStream(url);
+    expect(second.status).to.equal(503);
+    expect(Number(second.headers.get('retry-after'))).to.be.greaterThan(0);
+    await second.close();
+    await first.close();
+    await eventually(async () => {
+      const third = await openStream(url);
+      await third.close();
+      return third.status === 200;
+    });
+    await system.stop();
+  });
+});
