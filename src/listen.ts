@@ -23,9 +23,16 @@ export function listen(server: Server, port: number, host: string): Promise<List
   });
 }
 
+/** How often connections are looked at that were busy when the closing began and are idle now. */
+const CLOSE_IDLE_EVERY_MS = 100;
+
 function close(server: Server): Promise<void> {
+  const timer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    server.close(() => {
+      clearInterval(timer);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }
