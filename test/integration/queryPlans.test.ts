@@ -237,6 +237,7 @@ describe('query plans', () => {
     await expectIndexed(() => applyPending(database, apply), 4_000);
     await expectIndexed(() => findStalled(database, NOW, 100), 20);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
+    await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
     const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
     await expectIndexed(() => finishBatches(database, WORKSPACE, 2_049, parts, NOW), 500);
