@@ -39,6 +39,8 @@ export async function startApi(
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
   shutdown.push('queue', () => producer.close());
+  // Else the first batches would miss a queue that is only not connected yet.
+  await producer.settle();
   const levels = createLevels(database, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
