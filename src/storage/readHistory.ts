@@ -51,8 +51,9 @@ const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_
   q.brought_back AS "broughtBack", q.lost_to_client_id AS "lostToClientId", q.lost_to_op_id AS "lostToOpId",
   q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData"`;
 
-// The winner by its key. The limit changes no result (the key is unique) and keeps this a look-up per row: as a plain join a long page
-// would read the whole log into a hash. Task and time are compared too, because after a pruning the key may stand for a later operation.
+// The winner by its key. The limit changes no result (the key is unique) and keeps this a look-up per row, where a plain join leaves the
+// planner free to read the whole log for a long page. Task and time are compared too, because after a pruning the key may stand for a
+// later operation.
 const WINNER_JOIN = `LEFT JOIN LATERAL (
     SELECT x.operation, x.task_data FROM sync_queue x
     WHERE x.workspace_id = q.workspace_id AND x.client_id = q.lost_to_client_id AND x.op_id = q.lost_to_op_id
@@ -75,7 +76,7 @@ export async function listHistory(
   return rows.map(withWinner);
 }
 
-// Look-ups in the columns and no joins: with a skewed distribution of batch ids a merge join over all batches was chosen for one row.
+// Look-ups in the columns, no joins: where most operations share a batch, the planner was seen to merge-join all batches for one row.
 const OPERATION = `
 SELECT ${COLUMNS},
   (SELECT (b.clock->>'skewMs')::float8 FROM sync_batches b WHERE b.workspace_id = q.workspace_id AND b.id = q.batch_id) AS "skewMs",
