@@ -1,6 +1,6 @@
 // What became of an operation, kept so that it can be explained later: the version that a conflict lost to (the task goes on changing),
 // and whether a deleted task was brought back. The index serves the history of one task, newest first.
-// The columns rewrite nothing; building the index keeps writers waiting once, about a second for each million of logged operations.
+// The columns rewrite nothing; building the index reads the log once and keeps its writers waiting meanwhile.
 
 export const name = '0002_operation_history';
 
