@@ -47,6 +47,20 @@ export const ERROR_KINDS = {
     isRetryable: false,
     advice: 'Use PUT or PATCH to change it; PATCH {"deleted": false} brings a deleted one back.',
   },
+  not_reapplicable: {
+    status: 409,
+    title: 'This operation did not lose, so there is nothing to write again',
+    isRetryable: false,
+    advice:
+      'Only a settled operation whose status is `conflict` can be written again; GET /api/sync/operations/:id says what became of it.',
+  },
+  not_failed: {
+    status: 409,
+    title: 'This operation has not failed',
+    isRetryable: false,
+    advice:
+      'Only a failed operation can be tried again or discarded: one that is pending will be applied, one that is settled stays as it is.',
+  },
   cursor_expired: {
     status: 410,
     title: 'The feed cannot be continued from this cursor',

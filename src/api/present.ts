@@ -3,6 +3,7 @@ import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import type { SyncQueueItem } from '../storage/models/syncQueueItem.js';
 import type { OperationState } from '../storage/readBatch.js';
 import type { TaskView } from '../storage/taskView.js';
+import type { OperationStatus } from '../sync/explain.js';
 
 /** A task as every route answers it. */
 export function presentTask(task: TaskView) {
@@ -47,8 +48,6 @@ export function presentQueueItem(item: SyncQueueItem) {
   };
 }
 
-export type ResultStatus = 'success' | 'conflict' | 'exists' | 'not_found' | 'error' | 'pending';
-
 /** What became of one operation: its status, the task as the server now has it, and a message where there is something to say. */
 export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>) {
   const task = tasks.get(operation.taskId);
@@ -64,13 +63,15 @@ export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<str
   };
 }
 
-function statusOf(operation: OperationState): ResultStatus {
+/** What became of an operation, in one word. */
+export function statusOf(operation: Pick<OperationState, 'status' | 'outcome'>): OperationStatus {
   if (operation.status === 'pending') return 'pending';
   if (operation.status === 'failed') return 'error';
   return operation.outcome ?? 'error';
 }
 
-function messageOf(status: ResultStatus, error: string | null): string | undefined {
+/** What there is to say about a status; undefined where the word says it all. */
+export function messageOf(status: OperationStatus, error: string | null): string | undefined {
   switch (status) {
     case 'conflict':
       return 'The server has a newer version of this task; resolved_data is it.';
@@ -106,7 +107,7 @@ export function presentBatch(view: BatchView) {
   const items = view.entries.map((entry, index) => presentEntry(view, entry, index));
   const total = items.length;
   const processed = items.filter((item) => item.status !== 'pending').length;
-  const summary: Record<ResultStatus, number> = {
+  const summary: Record<OperationStatus, number> = {
     success: 0,
     conflict: 0,
     exists: 0,

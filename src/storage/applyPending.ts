@@ -2,7 +2,7 @@
 // names, folds it with the pure merge, and writes tasks, outcomes and the new seq with one statement. Six round trips for up to
 // SYNC_TRANSACTION_SIZE operations; a statement for each operation was measured at six times the cost (143 against 25 us).
 import type { Transaction } from 'sequelize';
-import type { AcceptedOperation, FoldResult, OperationKind, Outcome } from '../sync/merge.js';
+import type { AcceptedOperation, FoldResult, OperationKind, Outcome, Settled } from '../sync/merge.js';
 import { foldOperations } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
@@ -137,8 +137,10 @@ WITH written AS (
     op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at
 ), settled AS (
   UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
-    next_attempt_at = NULL
-  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint)
+    next_attempt_at = NULL, lost_to_client_id = o."lostToClientId", lost_to_op_id = o."lostToOpId",
+    lost_to_updated_at = o."lostToUpdatedAt", brought_back = COALESCE(o."broughtBack", false)
+  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint, "lostToClientId" text, "lostToOpId" text,
+    "lostToUpdatedAt" timestamptz, "broughtBack" boolean)
   WHERE q.workspace_id = $1 AND q.id = o.id
 )
 UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`;
@@ -151,12 +153,25 @@ export async function writeFold(
   now: string,
   transaction: Transaction,
 ): Promise<void> {
-  const settled = folded.settled.map(({ operation, outcome, seq }) => ({ id: operation.queueId, outcome, seq }));
+  const settled = folded.settled.map(settledRow);
   await database.select(
     WRITE_FOLD,
     [workspaceId, JSON.stringify(folded.changed), JSON.stringify(settled), now, folded.seq, settled.length],
     transaction,
   );
+}
+
+/** What WRITE_FOLD reads of a settled operation; what is undefined is left out of its JSON and becomes NULL. */
+function settledRow({ operation, outcome, seq, lostTo, broughtBack }: Settled<QueuedOperation>) {
+  return {
+    id: operation.queueId,
+    outcome,
+    seq,
+    lostToClientId: lostTo?.clientId,
+    lostToOpId: lostTo?.opId,
+    lostToUpdatedAt: lostTo?.updatedAt,
+    broughtBack,
+  };
 }
 
 function operationOf(row: PendingRow): QueuedOperation {

@@ -4,8 +4,9 @@ import type { Transaction } from 'sequelize';
 import { Umzug } from 'umzug';
 import type { Database } from './database.js';
 import * as initial from './migrations/0001_initial.js';
+import * as operationHistory from './migrations/0002_operation_history.js';
 
-const MIGRATIONS = [initial];
+const MIGRATIONS = [initial, operationHistory];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

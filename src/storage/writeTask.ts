@@ -32,11 +32,18 @@ INSERT INTO sync_queue (workspace_id, client_id, op_id, content_hash, task_id, o
 VALUES ($1, $2, $3, '', $4, $5, $6::jsonb, $7::timestamptz, 0, $8::timestamptz)
 RETURNING id`;
 
+export interface WrittenTask {
+  /** The task afterwards. */
+  task: TaskView;
+  /** The id of the write in the queue, which is its id in the log. */
+  operationId: number;
+}
+
 /**
  * Writes one task now.
- * @returns the task afterwards; undefined when `allows` refused it, and then nothing was changed
+ * @returns undefined when `allows` refused it, or there is no such task to update or delete
  */
-export function writeTask(database: Database, write: DirectWrite): Promise<TaskView | undefined> {
+export function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
   return database.transaction(async (transaction) => {
     const seq = await lockWorkspace(database, write.workspaceId, transaction);
     const current = await findTask(database, write.workspaceId, write.taskId, transaction);
@@ -61,6 +68,7 @@ export function writeTask(database: Database, write: DirectWrite): Promise<TaskV
     const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
     const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId: write.newServerId });
     await writeFold(database, write.workspaceId, folded, now, transaction);
-    return findTask(database, write.workspaceId, taskId, transaction);
+    const task = await findTask(database, write.workspaceId, taskId, transaction);
+    return task === undefined ? undefined : { task, operationId: operation.queueId };
   });
 }

@@ -42,6 +42,33 @@ export function fixEffectiveTimes(
   return { times, adjusted, ...(skew === undefined ? {} : { skewMs: Number(skew / 1000n) }) };
 }
 
+/** How an operation's effective time came to differ from the one that the device wrote. */
+export interface ClockCorrection {
+  /** How far the device's clock was ahead of the server's (negative: behind), in ms; null if it did not say its time. */
+  skewMs: number | null;
+  /** Effective minus written, in ms. */
+  adjustedMs: number;
+  /** True if the device's clock was known to be off and the time was shifted. */
+  isShifted: boolean;
+  /** True if the time lay in the future, after a shift if there was one, and the server's was taken. */
+  isClamped: boolean;
+}
+
+/**
+ * Compares an effective time with the time as it was written.
+ * @param written canonical
+ * @param skewMs the skew of the batch that brought it, as fixEffectiveTimes returned it
+ * @returns undefined if the time was kept
+ */
+export function findCorrection(written: string, effective: string, skewMs: number | null): ClockCorrection | undefined {
+  if (written === effective) return undefined;
+  const adjustedMs = Number(toMicros(effective) - toMicros(written)) / 1_000;
+  const isShifted = skewMs !== null && Math.abs(skewMs) >= Number(SKEW_TOLERANCE_MICROS / 1_000n);
+  // skewMs lost its microseconds, so a time that was only shifted may miss it by less than one millisecond.
+  const isClamped = !isShifted || Math.abs(adjustedMs + skewMs) >= 1;
+  return { skewMs, adjustedMs, isShifted, isClamped };
+}
+
 /** The effective time of a direct write: server time, but never older than the task it changes. */
 export function timeAfter(now: string, updatedAt: string | undefined): string {
   return updatedAt === undefined || updatedAt < now ? now : fromMicros(toMicros(updatedAt) + 1n);

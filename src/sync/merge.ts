@@ -68,9 +68,20 @@ export interface FoldInput<Op extends AcceptedOperation> {
   newServerId: () => string;
 }
 
+export interface Settled<Op extends AcceptedOperation> {
+  operation: Op;
+  outcome: Outcome;
+  /** Null where there was no effect. */
+  seq: number | null;
+  /** The version that a conflict lost to: written down now, because the task goes on changing. */
+  lostTo?: Version;
+  /** The operation found a tombstone and made a task of it again. */
+  broughtBack?: true;
+}
+
 export interface FoldResult<Op extends AcceptedOperation> {
-  /** One for each operation, in their order; seq is null where there was no effect. */
-  settled: { operation: Op; outcome: Outcome; seq: number | null }[];
+  /** One for each operation, in their order. */
+  settled: Settled<Op>[];
   /** Each changed task once, in its last state: one SQL statement may not touch a row twice. */
   changed: Task[];
   /** The workspace's seq after the last of them. */
@@ -82,16 +93,21 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
   const tasks = new Map(input.tasks);
   const changed = new Map<string, Task>();
   let seq = input.seq;
-  const settled = input.operations.map((operation) => {
+  const settled = input.operations.map((operation): Settled<Op> => {
     const current = tasks.get(operation.taskId);
     const result = mergeOperation(current, operation);
-    if (result.changed === undefined) return { operation, outcome: result.outcome, seq: null };
+    const { outcome } = result;
+    if (result.changed === undefined) {
+      const isLost = outcome === 'conflict' && current !== undefined;
+      return { operation, outcome, seq: null, ...(isLost ? { lostTo: versionOf(current) } : {}) };
+    }
     seq += 1;
     const serverId = current?.serverId ?? input.newServerId();
     const task = { ...result.changed, serverId, seq, lastSyncedAt: input.now };
     tasks.set(task.id, task);
     changed.set(task.id, task);
-    return { operation, outcome: result.outcome, seq };
+    const isBack = current?.deleted === true && !task.deleted;
+    return { operation, outcome, seq, ...(isBack ? { broughtBack: true } : {}) };
   });
   return { settled, changed: [...changed.values()], seq };
 }

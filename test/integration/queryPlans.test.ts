@@ -1,7 +1,6 @@
 // Every query of the hot path finds its rows by an index, also among 100,000 tasks and 100,000 logged operations of one workspace (I8). The
 // product's own functions run; each of their statements is explained just before.
 import { expect } from 'chai';
-import { QueryTypes, type Transaction } from 'sequelize';
 import { v7 as newUuid } from 'uuid';
 import { acceptBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
@@ -13,6 +12,7 @@ import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
 import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
 import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
 import { writeTask } from '../../src/storage/writeTask.js';
+import { expectIndexed as expectIndexedOn } from '../support/plans.js';
 import { type System, startSystem } from '../support/system.js';
 
 const COUNT = 100_000;
@@ -44,27 +44,6 @@ const FILL = [
   `UPDATE workspaces SET seq = ${COUNT}, synced = ${COUNT} WHERE id = '${WORKSPACE}'`,
 ];
 
-interface PlanNode {
-  'Node Type': string;
-  'Relation Name'?: string;
-  'Index Name'?: string;
-  'Actual Rows'?: number;
-  'Actual Loops'?: number;
-  'Rows Removed by Filter'?: number;
-  Plans?: PlanNode[];
-}
-
-const flatten = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(flatten)];
-const isScan = (node: PlanNode) => / Scan$/.test(node['Node Type']) && node['Node Type'] !== 'Function Scan';
-const describeScan = (node: PlanNode) =>
-  `${node['Node Type']} on ${node['Relation Name'] ?? node['Index Name']} (${rowsRead(node)} rows)`;
-
-/** Rows that a scan looked at, kept or not; 0 where the statement was only planned. */
-function rowsRead(node: PlanNode): number {
-  const perLoop = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0);
-  return Math.round(perLoop * (node['Actual Loops'] ?? 0));
-}
-
 describe('query plans', () => {
   let system: System;
 
@@ -75,45 +54,8 @@ describe('query plans', () => {
   });
   after(() => system.stop());
 
-  /** Runs `work` and returns the plans of its statements; statements that only read are also measured. */
-  async function explain(work: () => Promise<unknown>): Promise<PlanNode[]> {
-    const { sequelize } = system.database;
-    const query = sequelize.query.bind(sequelize);
-    const plans: PlanNode[] = [];
-    const explained = async (sql: string, options: { bind?: unknown[]; transaction?: Transaction } = {}) => {
-      if (!/^\s*(SELECT|WITH|INSERT|UPDATE)\b/.test(sql)) return query(sql, options);
-      const measure = /\b(INSERT|UPDATE)\b/.test(sql) ? '' : 'ANALYZE, TIMING OFF, ';
-      const { bind, transaction } = options;
-      const rows = await query(`EXPLAIN (${measure}FORMAT JSON) ${sql}`, {
-        type: QueryTypes.SELECT,
-        ...(bind === undefined ? {} : { bind }),
-        ...(transaction ? { transaction } : {}),
-      });
-      const [row] = rows as { 'QUERY PLAN': { Plan: PlanNode }[] }[];
-      const plan = row?.['QUERY PLAN'][0]?.Plan;
-      if (plan !== undefined) plans.push(plan);
-      return query(sql, options);
-    };
-    sequelize.query = explained as typeof sequelize.query;
-    try {
-      await work();
-    } finally {
-      sequelize.query = query;
-    }
-    expect(plans, 'something was explained').to.not.be.empty;
-    return plans;
-  }
-
-  /** @param mostRows how many rows its statements may look at, all scans together */
-  async function expectIndexed(work: () => Promise<unknown>, mostRows: number) {
-    const scans = (await explain(work)).flatMap(flatten).filter(isScan);
-    const readable = scans.map(describeScan).join('; ');
-    const ours = scans.filter((node) => /^(tasks|sync_queue|sync_batches)$/.test(node['Relation Name'] ?? ''));
-    const sequential = ours.filter((node) => node['Node Type'] === 'Seq Scan');
-    expect(sequential.map(describeScan), readable).to.deep.equal([]);
-    const total = scans.reduce((sum, node) => sum + rowsRead(node), 0);
-    expect(total, readable).to.be.at.most(mostRows);
-  }
+  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) =>
+    expectIndexedOn(system.database, work, mostRows);
 
   for (const sort of TASK_SORTS) {
     const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false };

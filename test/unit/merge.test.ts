@@ -216,6 +216,54 @@ describe('merge: folding', () => {
     ]);
   });
 
+  it('a conflict carries the version it lost to, also one of the same transaction; nothing else does', () => {
+    const { settled } = foldOperations({
+      tasks: new Map([
+        ['t1', task()],
+        ['t2', task({ id: 't2', deleted: true })],
+      ]),
+      operations: [
+        operation({ opId: 'a', updatedAt: at(5) }),
+        operation({ opId: 'b', updatedAt: at(20) }),
+        operation({ opId: 'c', updatedAt: at(15) }),
+        operation({ opId: 'd', taskId: 't2', kind: 'delete', updatedAt: at(5) }),
+        operation({ opId: 'e', taskId: 'gone' }),
+        operation({ opId: 'base', clientId: 'phone', taskId: 't2', kind: 'create', updatedAt: at(10) }),
+      ],
+      seq: 1,
+      now: NOW,
+      newServerId: () => 's',
+    });
+    const base = { clientId: 'phone', opId: 'base', updatedAt: at(10) };
+    expect(settled.map(({ outcome, lostTo }) => [outcome, lostTo])).to.deep.equal([
+      ['conflict', base],
+      ['success', undefined],
+      ['conflict', { clientId: 'laptop', opId: 'b', updatedAt: at(20) }],
+      ['conflict', base],
+      ['not_found', undefined],
+      ['exists', undefined],
+    ]);
+  });
+
+  it('says which operation brought a deleted task back', () => {
+    const { settled } = foldOperations({
+      tasks: new Map([['t1', task({ deleted: true })]]),
+      operations: [
+        operation({ opId: 'a', updatedAt: at(11), kind: 'delete' }),
+        operation({ opId: 'b', updatedAt: at(12) }),
+        operation({ opId: 'c', updatedAt: at(13) }),
+        operation({ opId: 'd', updatedAt: at(14), kind: 'delete' }),
+        operation({ opId: 'e', updatedAt: at(15), kind: 'create' }),
+        operation({ opId: 'f', taskId: 'new', kind: 'create', fields: { title: 'New' } }),
+      ],
+      seq: 1,
+      now: NOW,
+      newServerId: () => 's',
+    });
+    const back = settled.filter((each) => each.broughtBack).map(({ operation }) => operation.opId);
+    expect(back).to.deep.equal(['b', 'e']);
+  });
+
   it('does not change the tasks it was given', () => {
     const tasks = new Map([['t1', Object.freeze(task())]]);
     foldOperations({ tasks, operations: [operation()], seq: 1, now: NOW, newServerId: () => 's' });

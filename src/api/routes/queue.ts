@@ -1,16 +1,19 @@
-// /api/sync/status, /queue and /trigger: what waits, what failed, and trying it again.
+// /api/sync/status, /queue and /trigger: what waits, what failed, trying it again, and discarding it.
 import { type RequestHandler, Router } from 'express';
 import Joi from 'joi';
+import { ApiError } from '../../errors.js';
 import { QueueUnavailable } from '../../queue/producer.js';
-import type { QueueStatus } from '../../storage/models/syncQueueItem.js';
-import { readOperationsById, readTaskViews } from '../../storage/readBatch.js';
+import { discardFailed, retryFailed } from '../../storage/changeFailed.js';
+import type { QueueStatus, SyncQueueItem } from '../../storage/models/syncQueueItem.js';
 import { countQueue, listQueue, requeue } from '../../storage/readQueue.js';
 import { toMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
-import { presentOutcome, presentQueueItem } from '../present.js';
+import { presentQueueItem } from '../present.js';
+import { redispatch } from '../redispatch.js';
 import { decodeCursor, encodeCursor, limitRule, linkNext, readQuery, workspaceOf } from '../request.js';
-import { abortOnEnd, readWaitMs, waitUntil } from '../waiting.js';
+import { readWaitMs } from '../waiting.js';
+import { operationNotFound, readOperationId } from './operations.js';
 
 /** An operation that waits longer than this was met neither by its job nor by the reconciler. */
 const STALLED_AFTER_S = 30;
@@ -27,6 +30,8 @@ export function queueRoutes(deps: ApiDeps): Router {
   route(router, '/api/sync/status', { get: status(deps) });
   route(router, '/api/sync/queue', { get: list(deps) });
   route(router, '/api/sync/trigger', { post: trigger(deps) });
+  route(router, '/api/sync/queue/:id', { delete: discard(deps) });
+  route(router, '/api/sync/queue/:id/retry', { post: retry(deps) });
   return router;
 }
 
@@ -84,44 +89,41 @@ const trigger =
     const workspaceId = workspaceOf(request);
     const waitMs = readWaitMs(request, response, deps.config.sync);
     const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
-    const ending = abortOnEnd(response, deps.stopping);
-    const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
-    try {
-      await dispatch(deps, workspaceId, ids);
-      const readItems = () => readOperationsById(deps.database, workspaceId, ids);
-      const items = await waitUntil(readItems, (found) => found.every((item) => item.status !== 'pending'), {
-        watch,
-        isNew: ids.length > 0,
-        waitMs,
-        signal: ending.signal,
-      });
-      const tasks = await readTaskViews(
-        deps.database,
-        workspaceId,
-        items.map((item) => item.taskId),
-      );
-      const results = items.map((item) => ({ sync_item_id: item.id, ...presentOutcome(item, tasks) }));
-      const processed = results.filter((result) => result.status !== 'pending').length;
-      response.json({
-        status: processed === results.length ? 'completed' : 'processing',
-        triggered: ids.length,
-        processed_count: processed,
-        results,
-      });
-    } finally {
-      watch.end();
-      ending.dispose();
-    }
+    const results = await redispatch(deps, response, { workspaceId, ids, waitMs, reason: 'trigger' });
+    const processed = results.filter((result) => result.status !== 'pending').length;
+    response.json({
+      status: processed === results.length ? 'completed' : 'processing',
+      triggered: ids.length,
+      processed_count: processed,
+      results,
+    });
   };
 
-async function dispatch(deps: ApiDeps, workspaceId: string, ids: number[]) {
-  const [firstId] = ids;
-  const lastId = ids.at(-1);
-  if (firstId === undefined || lastId === undefined) return;
-  try {
-    await deps.producer.enqueue([{ workspaceId, count: ids.length, firstId, lastId, reason: 'trigger' }]);
-  } catch (error) {
-    if (!(error instanceof QueueUnavailable)) throw error;
-    deps.logger.debug('the triggered operations wait for the reconciler', { firstId, lastId });
-  }
+/** Tries one failed operation again. */
+const retry =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const workspaceId = workspaceOf(request);
+    const id = readOperationId(request);
+    const waitMs = readWaitMs(request, response, deps.config.sync);
+    requireFailed(await retryFailed(deps.database, workspaceId, id), id);
+    const [result] = await redispatch(deps, response, { workspaceId, ids: [id], waitMs, reason: 'retry' });
+    if (result === undefined) throw operationNotFound(id);
+    response.json(result);
+  };
+
+const discard =
+  (deps: ApiDeps): RequestHandler =>
+  async (request, response) => {
+    const id = readOperationId(request);
+    const item = requireFailed(await discardFailed(deps.database, workspaceOf(request), id), id);
+    response.json({ status: 'discarded', item: presentQueueItem(item) });
+  };
+
+/** The item as it was, if it had failed. @throws ApiError not_found, not_failed */
+function requireFailed(item: SyncQueueItem | undefined, id: number): SyncQueueItem {
+  if (item === undefined) throw operationNotFound(id);
+  if (item.status === 'failed') return item;
+  const state = item.status === 'pending' ? 'is pending' : `was settled (${item.outcome})`;
+  throw new ApiError('not_failed', `The operation ${id} has not failed: it ${state}. Nothing was changed.`);
 }

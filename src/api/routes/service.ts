@@ -6,13 +6,17 @@ import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 
 const ENDPOINTS = {
-  tasks: ['GET /api/tasks', 'POST /api/tasks', 'GET|PUT|PATCH|DELETE /api/tasks/:id'],
+  tasks: ['GET /api/tasks', 'POST /api/tasks', 'GET|PUT|PATCH|DELETE /api/tasks/:id', 'GET /api/tasks/:id/history'],
   sync: [
     'POST /api/sync/batch',
     'GET /api/sync/batches/:id',
     'GET /api/sync/status',
     'GET /api/sync/queue',
     'POST /api/sync/trigger',
+    'POST /api/sync/queue/:id/retry',
+    'DELETE /api/sync/queue/:id',
+    'GET /api/sync/operations/:id',
+    'POST /api/sync/operations/:id/reapply',
     'GET /api/sync/changes',
     'GET /api/sync/stream',
     'WebSocket /api/sync/ws',

@@ -174,15 +174,15 @@ async function write(
   const now = () => fromMicros(deps.clock.reserve(1));
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
-  const task = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
-  if (task !== undefined) deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
-  return task;
+  const written = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
+  if (written !== undefined) deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
+  return written?.task;
 }
 
 const isLive = (task: Task | undefined) => task !== undefined && !task.deleted;
 
 /** The id in the address; one that no task can have is simply not there. */
-function readId(id: string | string[] | undefined): string {
+export function readId(id: string | string[] | undefined): string {
   const text = String(id);
   if (fieldRules.id.validate(text).error !== undefined) throw notFound(text);
   return text;
@@ -193,4 +193,6 @@ function found(task: TaskView | undefined, id: string): TaskView {
   return task;
 }
 
-const notFound = (id: string) => new ApiError('not_found', `There is no task with the id ${JSON.stringify(id)}.`);
+/** A 404 for a task. */
+export const notFound = (id: string) =>
+  new ApiError('not_found', `There is no task with the id ${JSON.stringify(id)}.`);

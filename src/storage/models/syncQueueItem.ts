@@ -71,4 +71,18 @@ export class SyncQueueItem extends Model {
   /** Not to be tried before this; null: now. */
   @Column({ type: TIMESTAMP, field: 'next_attempt_at' })
   declare nextAttemptAt: string | null;
+
+  /** With the two below: the version that a conflict lost to; null for other outcomes, and for conflicts from before it was kept. */
+  @Column({ type: DataType.TEXT, field: 'lost_to_client_id' })
+  declare lostToClientId: string | null;
+
+  @Column({ type: DataType.TEXT, field: 'lost_to_op_id' })
+  declare lostToOpId: string | null;
+
+  @Column({ type: TIMESTAMP, field: 'lost_to_updated_at' })
+  declare lostToUpdatedAt: string | null;
+
+  /** Whether it made a task of a tombstone again. */
+  @Column({ type: DataType.BOOLEAN, field: 'brought_back' })
+  declare broughtBack: boolean;
 }

@@ -1,0 +1,54 @@
+// Putting stored operations back in line: they are dispatched again, waited for like a batch, and answered one by one.
+import type { Response } from 'express';
+import { QueueUnavailable } from '../queue/producer.js';
+import { readOperationsById, readTaskViews } from '../storage/readBatch.js';
+import type { ApiDeps } from './deps.js';
+import { presentOutcome } from './present.js';
+import { abortOnEnd, waitUntil } from './waiting.js';
+
+export interface Redispatch {
+  workspaceId: string;
+  /** Pending operations, oldest first. */
+  ids: number[];
+  waitMs: number;
+  /** What the dashboard shows as the reason of their job. */
+  reason: string;
+}
+
+/** Dispatches operations and waits until they are settled or the time is over. @returns what became of each, oldest first */
+export async function redispatch(deps: ApiDeps, response: Response, request: Redispatch) {
+  const { workspaceId, ids, waitMs } = request;
+  const ending = abortOnEnd(response, deps.stopping);
+  const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
+  try {
+    await dispatch(deps, request);
+    const readItems = () => readOperationsById(deps.database, workspaceId, ids);
+    const items = await waitUntil(readItems, (found) => found.every((item) => item.status !== 'pending'), {
+      watch,
+      isNew: ids.length > 0,
+      waitMs,
+      signal: ending.signal,
+    });
+    const tasks = await readTaskViews(
+      deps.database,
+      workspaceId,
+      items.map((item) => item.taskId),
+    );
+    return items.map((item) => ({ sync_item_id: item.id, ...presentOutcome(item, tasks) }));
+  } finally {
+    watch.end();
+    ending.dispose();
+  }
+}
+
+async function dispatch(deps: ApiDeps, { workspaceId, ids, reason }: Redispatch) {
+  const [firstId] = ids;
+  const lastId = ids.at(-1);
+  if (firstId === undefined || lastId === undefined) return;
+  try {
+    await deps.producer.enqueue([{ workspaceId, count: ids.length, firstId, lastId, reason }]);
+  } catch (error) {
+    if (!(error instanceof QueueUnavailable)) throw error;
+    deps.logger.debug('the operations that are tried again wait for the reconciler', { firstId, lastId, reason });
+  }
+}

@@ -1,0 +1,102 @@
+// The operation log as its readers see it: what was done to a task, what became of one operation, and what a conflict lost to.
+import type { OperationKind, Outcome } from '../sync/merge.js';
+import type { Version } from '../sync/version.js';
+import type { Database } from './database.js';
+import type { QueueStatus } from './models/syncQueueItem.js';
+
+export interface LoggedOperation extends Version {
+  id: number;
+  batchId: string | null;
+  taskId: string;
+  kind: OperationKind;
+  /** As received. */
+  data: Record<string, unknown>;
+  status: QueueStatus;
+  outcome: Outcome | null;
+  seq: number | null;
+  error: string | null;
+  retryCount: number;
+  maxRetries: number;
+  createdAt: string;
+  lastAttemptedAt: string | null;
+  broughtBack: boolean;
+  lostTo: Winner | null;
+}
+
+/** What a conflict lost to. */
+export interface Winner extends Version {
+  /** Null when the winner is no longer in the log. */
+  written: { kind: OperationKind; data: Record<string, unknown> } | null;
+}
+
+/** An operation with what its explanation needs beside it. */
+export interface OperationWithContext extends LoggedOperation {
+  /** The skew of the device's clock when the operation arrived, in ms; null if the device did not say its time. */
+  skewMs: number | null;
+  /** The task's title as it is now; null if there is no such task. */
+  taskTitle: string | null;
+}
+
+interface LoggedRow extends Omit<LoggedOperation, 'lostTo'> {
+  lostToClientId: string | null;
+  lostToOpId: string | null;
+  lostToUpdatedAt: string | null;
+  winnerKind: OperationKind | null;
+  winnerData: Record<string, unknown> | null;
+}
+
+const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
+  q.operation AS kind, q.task_data AS data, q.updated_at AS "updatedAt", q.status, q.outcome, q.seq, q.error,
+  q.retry_count AS "retryCount", q.max_retries AS "maxRetries", q.created_at AS "createdAt", q.last_attempted_at AS "lastAttemptedAt",
+  q.brought_back AS "broughtBack", q.lost_to_client_id AS "lostToClientId", q.lost_to_op_id AS "lostToOpId",
+  q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData"`;
+
+// The winner by its key. The limit changes no result (the key is unique) and keeps this a look-up per row, where a plain join leaves the
+// planner free to read the whole log for a long page. Task and time are compared too, because after a pruning the key may stand for a
+// later operation.
+const WINNER_JOIN = `LEFT JOIN LATERAL (
+    SELECT x.operation, x.task_data FROM sync_queue x
+    WHERE x.workspace_id = q.workspace_id AND x.client_id = q.lost_to_client_id AND x.op_id = q.lost_to_op_id
+      AND x.task_id = q.task_id AND x.updated_at = q.lost_to_updated_at LIMIT 1
+  ) w ON true`;
+
+const HISTORY = `
+SELECT ${COLUMNS} FROM sync_queue q ${WINNER_JOIN}
+WHERE q.workspace_id = $1 AND q.task_id = $2 AND q.id < $3 ORDER BY q.id DESC LIMIT $4`;
+
+/** One page of the operations on a task, newest first, `limit` at most. @param beforeId only what was accepted before this operation */
+export async function listHistory(
+  database: Database,
+  workspaceId: string,
+  taskId: string,
+  beforeId: number,
+  limit: number,
+): Promise<LoggedOperation[]> {
+  const rows = await database.select<LoggedRow>(HISTORY, [workspaceId, taskId, beforeId, limit]);
+  return rows.map(withWinner);
+}
+
+// Look-ups in the columns, no joins: where most operations share a batch, the planner was seen to merge-join all batches for one row.
+const OPERATION = `
+SELECT ${COLUMNS},
+  (SELECT (b.clock->>'skewMs')::float8 FROM sync_batches b WHERE b.workspace_id = q.workspace_id AND b.id = q.batch_id) AS "skewMs",
+  (SELECT t.title FROM tasks t WHERE t.workspace_id = q.workspace_id AND t.id = q.task_id) AS "taskTitle"
+FROM sync_queue q ${WINNER_JOIN}
+WHERE q.workspace_id = $1 AND q.id = $2`;
+
+/** An operation by its id in the queue; undefined if the workspace has none of that id. */
+export async function findOperation(
+  database: Database,
+  workspaceId: string,
+  id: number,
+): Promise<OperationWithContext | undefined> {
+  const [row] = await database.select<LoggedRow & OperationWithContext>(OPERATION, [workspaceId, id]);
+  return row === undefined ? undefined : { ...withWinner(row), skewMs: row.skewMs, taskTitle: row.taskTitle };
+}
+
+function withWinner(row: LoggedRow): LoggedOperation {
+  const { lostToClientId, lostToOpId, lostToUpdatedAt, winnerKind, winnerData, ...operation } = row;
+  if (lostToClientId === null || lostToOpId === null || lostToUpdatedAt === null) return { ...operation, lostTo: null };
+  const written = winnerKind === null || winnerData === null ? null : { kind: winnerKind, data: winnerData };
+  return { ...operation, lostTo: { clientId: lostToClientId, opId: lostToOpId, updatedAt: lostToUpdatedAt, written } };
+}

@@ -1,0 +1,136 @@
+// What became of one operation, as one plain sentence for the person whose edit it was. All such sentences are written here; the facts
+// come in as data, so that a sentence never says more than the log knows.
+import type { ClockCorrection } from './clock.js';
+import type { OperationKind, Outcome } from './merge.js';
+import type { TaskFields } from './task.js';
+import type { Version } from './version.js';
+import { describeDuration, quote, tellTimes } from './wording.js';
+
+/** The vocabulary of a batch's results. */
+export type OperationStatus = Outcome | 'error' | 'pending';
+
+/** What a write wanted. */
+export interface WriteContent {
+  kind: OperationKind;
+  fields: Partial<TaskFields>;
+}
+
+/** What is known of an operation. */
+export interface OperationStory extends Version, WriteContent {
+  taskId: string;
+  /** The task's title as it is now; undefined where there is no task. */
+  taskTitle?: string;
+  status: OperationStatus;
+  /** Its place in the workspace's order; null if it changed nothing. */
+  seq: number | null;
+  broughtBack: boolean;
+  /** What a conflict lost to; without a content where the winner is no longer in the log. */
+  lostTo?: Version & { content?: WriteContent };
+  /** How many tries failed, of how many that it has. */
+  retryCount: number;
+  maxRetries: number;
+  error: string | null;
+  /** Canonical; null before the first try. */
+  lastAttemptedAt: string | null;
+  /** How its time was corrected; undefined if it was kept. */
+  correction?: ClockCorrection;
+}
+
+/** @param now canonical server time: a sentence about today names no date */
+export function explainOperation(story: OperationStory, now: string): string {
+  const when = tellTimes(timesIn(story), now);
+  const subject = `${nameEdit(story, story)} from ${story.clientId} ${when(story.updatedAt)}`;
+  const sentence = `${subject} ${tellOutcome(story, when)}${tellCorrection(story)}.`;
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
+function timesIn(story: OperationStory): string[] {
+  const { updatedAt, lostTo, lastAttemptedAt, status } = story;
+  return [
+    updatedAt,
+    ...(status === 'conflict' && lostTo !== undefined ? [lostTo.updatedAt] : []),
+    ...(status === 'pending' && lastAttemptedAt !== null ? [lastAttemptedAt] : []),
+  ];
+}
+
+function tellOutcome(story: OperationStory, when: (time: string) => string): string {
+  switch (story.status) {
+    case 'success':
+      return tellSuccess(story);
+    case 'conflict':
+      return tellConflict(story, when);
+    case 'exists':
+      return 'changed nothing, because this very create had been applied before';
+    case 'not_found':
+      return `changed nothing, because there was no task with the id ${quote(story.taskId)}`;
+    case 'error':
+      return tellError(story);
+    case 'pending':
+      return tellPending(story, when);
+  }
+}
+
+function tellSuccess({ seq, kind, broughtBack }: OperationStory): string {
+  if (seq === null) return 'changed nothing, because it had been applied before';
+  if (broughtBack) return 'brought the deleted task back, because it is later than the delete';
+  return kind === 'delete' ? 'was applied: it deleted the task' : 'was applied';
+}
+
+function tellConflict(story: OperationStory, when: (time: string) => string): string {
+  const { lostTo } = story;
+  if (lostTo === undefined) return 'lost to a later write, because later writes win';
+  const winner = lostTo.content === undefined ? 'a write' : nameEdit(lostTo.content, story);
+  return `lost to ${winner} from ${lostTo.clientId} ${when(lostTo.updatedAt)}, because ${tellRule(story, lostTo)}`;
+}
+
+/** Which part of the versions decided (see version.ts). */
+function tellRule(loser: Version, winner: Version): string {
+  if (loser.updatedAt !== winner.updatedAt) return 'later writes win';
+  const decider = loser.clientId === winner.clientId ? 'op_id' : 'client_id';
+  return `of two writes at the same time the one with the higher ${decider} wins`;
+}
+
+function tellError({ retryCount, maxRetries, error }: OperationStory): string {
+  const why = tidyError(error);
+  // A permanent fault costs no retry: with all of them used up it was one that might have passed.
+  return retryCount > 0 && retryCount >= maxRetries
+    ? `could not be applied in ${countTries(retryCount)} and is kept; the last error was: ${why}`
+    : `cannot be applied as it is and is kept; the error was: ${why}`;
+}
+
+function tellPending({ retryCount, error, lastAttemptedAt }: OperationStory, when: (time: string) => string): string {
+  if (lastAttemptedAt === null) return 'is stored and waits to be applied';
+  const waits = `waits to be tried again; it was last tried ${when(lastAttemptedAt)}`;
+  if (retryCount === 0) return waits;
+  return `${waits} after ${countTries(retryCount)} failed, the last with: ${tidyError(error)}`;
+}
+
+function tellCorrection({ correction, clientId }: OperationStory): string {
+  if (correction === undefined) return '';
+  const { skewMs, adjustedMs, isShifted, isClamped } = correction;
+  if (!isShifted || skewMs === null) {
+    return `; the time that ${clientId} gave lay ${describeDuration(adjustedMs)} in the future and was set to the server's`;
+  }
+  const side = skewMs > 0 ? 'ahead' : 'behind';
+  const shifted = `; ${clientId}'s clock was ${describeDuration(skewMs)} ${side} and was corrected`;
+  return isClamped ? `${shifted}, and as the time still lay in the future, the server's was taken` : shifted;
+}
+
+/** An edit by what it sets: its title says most to whoever wrote it. */
+function nameEdit({ kind, fields }: WriteContent, { taskId, taskTitle }: { taskId: string; taskTitle?: string }) {
+  const task = taskTitle === undefined ? `task ${quote(taskId)}` : quote(taskTitle);
+  if (kind === 'delete') return `the delete of ${task}`;
+  if (fields.title !== undefined) return quote(fields.title);
+  const set = [
+    ...(fields.completed === undefined ? [] : [`completed: ${fields.completed ? 'yes' : 'no'}`]),
+    ...(fields.description === undefined ? [] : ['description']),
+  ];
+  return `the edit of ${task} (${set.length === 0 ? 'nothing set' : set.join(', ')})`;
+}
+
+const countTries = (count: number) => (count === 1 ? '1 try' : `${count} tries`);
+
+/** The database's message as a part of a sentence. */
+function tidyError(error: string | null): string {
+  return (error ?? 'unknown').replaceAll(/\s+/g, ' ').trim().replace(/\.+$/, '');
+}
