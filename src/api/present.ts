@@ -50,13 +50,15 @@ export type ResultStatus = 'success' | 'conflict' | 'exists' | 'not_found' | 'er
 export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>) {
   const task = tasks.get(operation.taskId);
   const status = statusOf(operation);
-  const message = messageOf(status, operation.error);
+  const message = messageOf(status, operation);
   return {
     operation: operation.kind,
     task_id: operation.taskId,
     server_id: task?.serverId ?? null,
     status,
     resolved_data: task === undefined ? null : presentTask(task),
+    ...(operation.fieldOutcomes === null ? {} : { merged: true, fields: operation.fieldOutcomes }),
+    ...(operation.conflictCode === null ? {} : { code: operation.conflictCode }),
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -67,9 +69,14 @@ function statusOf(operation: OperationState): ResultStatus {
   return operation.outcome ?? 'error';
 }
 
-function messageOf(status: ResultStatus, error: string | null): string | undefined {
+function messageOf(status: ResultStatus, { error, fieldOutcomes, conflictCode, ifSeq }: OperationState) {
   switch (status) {
+    case 'success':
+      return fieldOutcomes === null
+        ? undefined
+        : 'The server keeps newer edits of some fields; resolved_data is the task.';
     case 'conflict':
+      if (conflictCode === 'precondition_failed') return preconditionMessage(ifSeq);
       return 'The server has a newer version of this task; resolved_data is it.';
     case 'exists':
       return 'This create was applied before.';
@@ -82,6 +89,12 @@ function messageOf(status: ResultStatus, error: string | null): string | undefin
     default:
       return undefined;
   }
+}
+
+function preconditionMessage(ifSeq: number | null): string {
+  return ifSeq === 0
+    ? 'The task exists, and if_seq 0 asks that it does not; nothing was changed.'
+    : `The task is not at seq ${ifSeq} any more, as if_seq asks; nothing was changed, resolved_data is the task.`;
 }
 
 export interface BatchView {

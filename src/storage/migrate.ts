@@ -4,8 +4,10 @@ import type { Transaction } from 'sequelize';
 import { Umzug } from 'umzug';
 import type { Database } from './database.js';
 import * as initial from './migrations/0001_initial.js';
+import * as fieldVersions from './migrations/0003_field_versions.js';
 
-const MIGRATIONS = [initial];
+/** Applied in the order of their names. */
+const MIGRATIONS = [initial, fieldVersions].sort((a, b) => (a.name < b.name ? -1 : 1));
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

@@ -2,7 +2,7 @@
 // waits for the answer. Their time is the server's, and never older than the task, so they never lose.
 
 import { timeAfter } from '../sync/clock.js';
-import { foldOperations, type OperationKind } from '../sync/merge.js';
+import { type ConflictStrategy, foldOperations, type OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
 import { lockWorkspace, type QueuedOperation, writeFold } from './applyPending.js';
@@ -23,6 +23,8 @@ export interface DirectWrite {
   /** Whether the task as it is may be written this way; undefined: there is none. */
   allows: (task: Task | undefined) => boolean;
   opId: string;
+  /** lww if it is not given. */
+  strategy?: ConflictStrategy;
   now: () => string;
   newServerId: () => string;
 }
@@ -59,7 +61,8 @@ export function writeTask(database: Database, write: DirectWrite): Promise<TaskV
       updatedAt,
     };
     const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
-    const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId: write.newServerId });
+    const { newServerId, strategy = 'lww' } = write;
+    const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
     await writeFold(database, write.workspaceId, folded, now, transaction);
     return findTask(database, write.workspaceId, taskId, transaction);
   });

@@ -174,7 +174,8 @@ async function write(
   const now = () => fromMicros(deps.clock.reserve(1));
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
-  const task = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
+  const strategy = deps.config.sync.conflictStrategy;
+  const task = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, strategy, now, ...ids });
   if (task !== undefined) deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
   return task;
 }
