@@ -20,7 +20,7 @@ export interface DirectWrite {
   taskId: string;
   /** What to set, in the form of an operation's data. */
   data: Record<string, unknown>;
-  /** Whether the task as it is may be written this way; undefined: there is none. */
+  /** Whether the task as it is, with the workspace locked, may be written this way; undefined: there is none. What it throws ends the write. */
   allows: (task: Task | undefined) => boolean;
   opId: string;
   /** lww if it is not given. */
@@ -37,6 +37,7 @@ RETURNING id`;
 /**
  * Writes one task now.
  * @returns the task afterwards; undefined when `allows` refused it, and then nothing was changed
+ * @throws what `allows` throws, and the driver's errors
  */
 export function writeTask(database: Database, write: DirectWrite): Promise<TaskView | undefined> {
   return database.transaction(async (transaction) => {
