@@ -62,7 +62,7 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
 }
 
 function expectResult(item: Record<string, unknown>, index: number): void {
-  const optional = ['message', 'duplicate', 'field'].filter((key) => key in item);
+  const optional = ['message', 'duplicate', 'field', 'merged', 'fields', 'code'].filter((key) => key in item);
   expect(item).to.have.all.keys([...RESULT_KEYS, ...optional]);
   expect(item.index).to.equal(index);
   expect(item.status).to.be.oneOf(RESULT_STATUSES);
