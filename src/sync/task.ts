@@ -7,7 +7,7 @@ export interface TaskFields {
   completed: boolean;
 }
 
-/** The fields that an operation can set, in the order in which answers list them. */
+/** The fields that an operation can set. */
 export const FIELD_NAMES = ['title', 'description', 'completed'] as const satisfies readonly (keyof TaskFields)[];
 
 /** The versions of those fields whose last write is not the one that the task shows as its own. */
