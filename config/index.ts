@@ -27,7 +27,7 @@ export const environmentSchema = Joi.object({
   DATABASE_POOL_SIZE: integer(1, 100, 8),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000, 5_000),
   DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 5_000),
-  DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 15_000),
+  DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 10_000),
   DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
 
   REDIS_URL: url('redis', 'rediss'),

@@ -8,8 +8,18 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** How often a closing server looks whether its requests are answered. */
+const LOOK_EVERY_MS = 50;
+
 /** Starts listening. @throws EADDRINUSE and the like */
 export function listen(server: Server, port: number, host: string): Promise<Listening> {
+  let underWay = 0;
+  server.on('request', (_request, response) => {
+    underWay += 1;
+    response.once('close', () => {
+      underWay -= 1;
+    });
+  });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -17,15 +27,23 @@ export function listen(server: Server, port: number, host: string): Promise<List
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address !== null ? address.port : port,
-        close: () => close(server),
+        close: () => close(server, () => underWay === 0),
       });
     });
   });
 }
 
-function close(server: Server): Promise<void> {
+function close(server: Server, isAnswered: () => boolean): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
+    const cutIdle = () => {
+      // Not closeIdleConnections(): it leaves those alone that have not sent a request yet, and they may stay for seconds.
+      if (isAnswered()) server.closeAllConnections();
+    };
+    const timer = setInterval(cutIdle, LOOK_EVERY_MS);
+    server.close(() => {
+      clearInterval(timer);
+      resolve();
+    });
+    cutIdle();
   });
 }

@@ -3,8 +3,7 @@
 import { UnrecoverableError } from 'bullmq';
 import { RetryLater } from '../src/queue/consumer.js';
 import type { ApplyJob } from '../src/queue/jobs.js';
-import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
-import { finishBatches } from '../src/storage/finishBatches.js';
+import { type BatchPart, type BatchPartState, finishBatches } from '../src/storage/finishBatches.js';
 import { fromMicros, toMicros } from '../src/sync/timestamp.js';
 import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
 import { createGroupCommit } from './groupCommit.js';
@@ -14,20 +13,20 @@ export function createJobProcessor(deps: ApplyDeps) {
   const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]) => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
     await applyWorkspace(deps, workspaceId, upTo);
-    return finishBatches(deps.database, workspaceId, upTo, jobs.flatMap(partOf), fromMicros(deps.nowMicros()));
+    return finishBatches(deps.database, workspaceId, upTo, jobs.map(partOf), fromMicros(deps.nowMicros()));
   });
 
   /** @throws RetryLater, UnrecoverableError, or the driver's error on a transient fault */
   return async function processJob(job: ApplyJob): Promise<{ operations: number }> {
     const states = await submit(job.workspaceId, job);
-    const state = states.find(({ batchId, firstId }) => batchId === job.batchId && firstId === job.firstId);
+    const state = states.find(({ batchId, firstId }) => batchId === partOf(job).batchId && firstId === job.firstId);
     if (state !== undefined) judge(state, job, deps.nowMicros());
     return { operations: job.count };
   };
 }
 
-function partOf(job: ApplyJob): BatchPart[] {
-  return job.batchId === undefined ? [] : [{ batchId: job.batchId, firstId: job.firstId, lastId: job.lastId }];
+function partOf({ batchId, firstId, lastId }: ApplyJob): BatchPart {
+  return { batchId: batchId ?? null, firstId, lastId };
 }
 
 function judge(state: BatchPartState, job: ApplyJob, nowMicros: bigint) {

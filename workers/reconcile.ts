@@ -3,6 +3,7 @@
 // Many workers may find the same workspace: the job's id keeps all but one from enqueuing it, and the workspace's lock keeps all
 // but one from applying it.
 import { describeError, type Logger } from '../src/logger.js';
+import { RetryLater } from '../src/queue/consumer.js';
 import { type ApplyJob, KEEP_FAILED } from '../src/queue/jobs.js';
 import type { Producer } from '../src/queue/producer.js';
 import type { Database } from '../src/storage/database.js';
@@ -44,7 +45,17 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
     const nowMs = Number(deps.nowMicros() / 1000n);
     if (downSinceMs === undefined || nowMs - downSinceMs < deps.directAfterMs) return;
     deps.logger.info('the queue is away; applying directly', { workspaceId, firstId, lastId, ...describeError(error) });
+    await applyNow(deps, job);
+  }
+}
+
+async function applyNow(deps: ReconcileDeps, job: ApplyJob) {
+  try {
     await deps.applyDirectly(job);
+  } catch (error) {
+    if (!(error instanceof RetryLater)) throw error;
+    // What waits for another attempt is due in a later round.
+    deps.logger.debug('some operations wait for another attempt', { workspaceId: job.workspaceId });
   }
 }
 

@@ -31,6 +31,8 @@ export async function startWorker(
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
   shutdown.push('queue', () => producer.close());
+  // Else the first batches would miss a queue that is only not connected yet.
+  await producer.settle();
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 

@@ -1,21 +1,45 @@
-// Bull Board at /admin/queues: the real queue, with batches named so that a person can read them. In production it exists only
-// behind ADMIN_TOKEN.
+// Bull Board at /admin/queues: the real queue, its jobs named so that a person can read them. In production it exists only behind
+// ADMIN_TOKEN.
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
-import type { Router } from 'express';
+import { Router } from 'express';
+import type { ApplyJob } from '../queue/jobs.js';
 import type { Producer } from '../queue/producer.js';
 
 export const DASHBOARD_PATH = '/admin/queues';
+
+const DESCRIPTION =
+  'A job applies what is pending in one workspace up to its last operation. POST /api/sync/trigger tries failed operations again.';
+
+/** The page asks a font service for its typeface; a self-hosted page calls nobody. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:";
 
 /** The dashboard's routes, to be mounted at DASHBOARD_PATH. */
 export function createDashboard(producer: Producer): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(DASHBOARD_PATH);
+  // No retries from here: a failed job's operations are failed in PostgreSQL, and only the trigger gives them fresh attempts.
+  const queue = new BullMQAdapter(producer.queue, { description: DESCRIPTION, allowRetries: false });
+  queue.setFormatter('name', describeJob);
   createBullBoard({
-    queues: [new BullMQAdapter(producer.queue)],
+    queues: [queue],
     serverAdapter,
-    options: { uiConfig: { boardTitle: 'Task Sync' } },
+    options: { uiConfig: { boardTitle: 'Task Sync', hideRedisDetails: producer.backend !== 'redis' } },
   });
-  return serverAdapter.getRouter();
+  const router = Router();
+  router.use((_request, response, next) => {
+    response.set('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+    next();
+  });
+  return router.use(serverAdapter.getRouter());
+}
+
+function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {
+  const { workspaceId, batchId, part, parts, count, reason } = data;
+  const whole = batchId === undefined ? (reason ?? 'no batch') : `batch ${batchId}`;
+  const piece = parts === undefined || parts === 1 ? '' : ` (part ${part} of ${parts})`;
+  const attempts = `${attemptsMade} ${attemptsMade === 1 ? 'attempt' : 'attempts'}`;
+  return `${whole}${piece} · workspace ${workspaceId} · ${count} ${count === 1 ? 'operation' : 'operations'} · ${attempts}`;
 }

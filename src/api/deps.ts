@@ -6,6 +6,7 @@ import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
 import type { Levels } from './levels.js';
+import type { OpenStreams } from './openStreams.js';
 import type { Tails } from './tails.js';
 
 export interface ApiDeps {
@@ -14,6 +15,7 @@ export interface ApiDeps {
   producer: Producer;
   levels: Levels;
   tails: Tails;
+  streams: OpenStreams;
   wakeUps: WakeUpPublisher;
   logger: Logger;
   clock: ServerClock;

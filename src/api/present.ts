@@ -27,7 +27,9 @@ export function presentTask(task: TaskView) {
 export function presentQueueItem(item: SyncQueueItem) {
   return {
     id: item.id,
+    workspace_id: item.workspaceId,
     batch_id: item.batchId,
+    position: item.position,
     client_id: item.clientId,
     op_id: item.opId,
     task_id: item.taskId,
@@ -36,6 +38,7 @@ export function presentQueueItem(item: SyncQueueItem) {
     updated_at: item.updatedAt,
     status: item.status,
     outcome: item.outcome,
+    seq: item.seq,
     error: item.error,
     retry_count: item.retryCount,
     max_retries: item.maxRetries,

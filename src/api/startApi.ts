@@ -13,6 +13,8 @@ import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
+import { createOpenStreams } from './openStreams.js';
+import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 
 /**
@@ -37,6 +39,8 @@ export async function startApi(
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
   shutdown.push('queue', () => producer.close());
+  // Else the first batches would miss a queue that is only not connected yet.
+  await producer.settle();
   const levels = createLevels(database, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
@@ -44,19 +48,20 @@ export async function startApi(
   const received = subscribeWakeUps(queue, logger, levels.receive);
   shutdown.push('received wake-ups', () => received.close());
 
-  const app = createApp({
+  const deps = {
     config,
     database,
     producer,
     levels,
     tails: createTails(database, levels, logger),
+    streams: createOpenStreams(config.streamMax),
     wakeUps,
     logger,
     clock: createServerClock(nowMs),
     newId: newUuid,
     version: readVersion(),
     stopping: shutdown.signal,
-  });
+  };
   const { requestTimeoutMs } = config;
   // Set here and not after listen(): later settings left a slow body open for over nine seconds.
   const timeouts = {
@@ -64,9 +69,11 @@ export async function startApi(
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: 1_000,
   };
-  const server = createServer({ ...timeouts, keepAliveTimeout: 65_000 }, app);
+  const server = createServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
+  const closeSockets = serveSockets(server, deps);
   const http = await listen(server, config.port, config.host);
   shutdown.push('http', () => http.close());
+  shutdown.push('sockets', closeSockets);
   logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
   return { port: http.port };
 }

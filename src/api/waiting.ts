@@ -32,10 +32,8 @@ export interface WaitOptions {
   /** Whether there is work that was dispatched just now: then the first look would come too early, so the wait comes first. */
   isNew: boolean;
   waitMs: number;
-  /** The client's going ends the wait. */
-  response: Response;
-  /** So does the end of this process. */
-  stopping: AbortSignal;
+  /** Ends the wait before its time. */
+  signal: AbortSignal;
 }
 
 /**
@@ -47,20 +45,15 @@ export async function waitUntil<State>(
   isDone: (state: State) => boolean,
   options: WaitOptions,
 ): Promise<State> {
-  const ending = abortOnEnd(options.response, options.stopping);
   const deadline = performance.now() + options.waitMs;
   let remainingMs = options.waitMs;
-  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), ending.signal);
-  try {
-    if (options.isNew) await pause();
-    for (;;) {
-      const state = await read();
-      remainingMs = deadline - performance.now();
-      if (isDone(state) || remainingMs <= 0 || ending.signal.aborted) return state;
-      await pause();
-    }
-  } finally {
-    ending.dispose();
+  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), options.signal);
+  if (options.isNew) await pause();
+  for (;;) {
+    const state = await read();
+    remainingMs = deadline - performance.now();
+    if (isDone(state) || remainingMs <= 0 || options.signal.aborted) return state;
+    await pause();
   }
 }
 

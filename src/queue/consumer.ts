@@ -55,8 +55,10 @@ export function startConsumer(
     isUp = true;
   });
   worker.on('failed', (job, error) => {
-    const ids = { jobId: job?.id, batchId: job?.data.batchId, workspaceId: job?.data.workspaceId };
-    logger.warn('a job did not succeed', { ...ids, attempts: job?.attemptsMade, ...describeError(error) });
+    const { batchId, workspaceId } = job?.data ?? {};
+    // The message of failed operations quotes the database, which may quote what the user wrote: the dashboard shows it, not the log.
+    const why = error.name === 'UnrecoverableError' ? { error: 'some of its operations failed' } : describeError(error);
+    logger.warn('a job did not succeed', { jobId: job?.id, batchId, workspaceId, attempts: job?.attemptsMade, ...why });
   });
   worker.on('stalled', (jobId) => logger.warn('a job lost its worker and runs again', { jobId }));
   return {

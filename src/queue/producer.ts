@@ -16,6 +16,8 @@ export interface QueueDepths {
 export interface Producer {
   readonly backend: 'redis' | 'postgres';
   readonly queue: Queue<ApplyJob>;
+  /** Resolves when the queue answers, or when it has not for as long as an answer may take. */
+  settle(): Promise<void>;
   /** @throws QueueUnavailable when the queue does not take the jobs in time; it may have taken them all the same */
   enqueue(jobs: ApplyJob[]): Promise<void>;
   /** Enqueues a job unless one of the same id is waiting or running. @throws QueueUnavailable */
@@ -84,6 +86,7 @@ export function createProducer(
   return {
     backend: address.kind,
     queue,
+    settle: () => withTimeLimit(queue.waitUntilReady(), timeoutMs).then(markUp, markDown),
     enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : add(jobs)),
     // A finished job must not hold its id: the next add of the same id would be swallowed without a word.
     enqueueOnce: (id, job) => add([job], { jobId: id, removeOnComplete: true, removeOnFail: true }),

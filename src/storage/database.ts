@@ -27,6 +27,8 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** What an answer may take on its way. */
+const QUERY_GRACE_MS = 2_000;
 const TIMESTAMPTZ_OID = 1184;
 const INT8_OID = 20;
 
@@ -49,6 +51,8 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
       application_name: `task-sync ${processName}`,
       connectionTimeoutMillis: options.connectTimeoutMs,
       statement_timeout: options.statementTimeoutMs,
+      // The server's own limit is of no use when the server itself hangs, or the network to it.
+      query_timeout: options.statementTimeoutMs + QUERY_GRACE_MS,
       lock_timeout: options.lockTimeoutMs,
       // A client that dies inside a transaction must not hold the workspace's lock longer than a statement may run.
       idle_in_transaction_session_timeout: options.statementTimeoutMs,

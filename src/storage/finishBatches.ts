@@ -2,15 +2,15 @@
 // waits or has failed. One statement for all jobs that shared a group commit.
 import type { Database } from './database.js';
 
-/** The part of a batch that one job stands for: its operations between two ids. */
+/** What one job stands for: a batch's operations between two ids; without a batch all operations between them. */
 export interface BatchPart {
-  batchId: string;
+  batchId: string | null;
   firstId: number;
   lastId: number;
 }
 
 export interface BatchPartState {
-  batchId: string;
+  batchId: string | null;
   firstId: number;
   pending: number;
   /** When the first of the pending ones may be tried again, canonical; null when that is now. */
@@ -33,7 +33,7 @@ SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt
 FROM parts p
 CROSS JOIN LATERAL (
   SELECT count(*) AS pending, min(q.next_attempt_at) AS next FROM sync_queue q
-  WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.batch_id = p."batchId" AND q.id BETWEEN p."firstId" AND p."lastId"
+  WHERE q.workspace_id = $1 AND q.status = 'pending' AND (p."batchId" IS NULL OR q.batch_id = p."batchId") AND q.id BETWEEN p."firstId" AND p."lastId"
 ) waiting
 CROSS JOIN LATERAL (
   SELECT count(*) AS failed, (array_agg(q.error ORDER BY q.id))[1] AS error FROM sync_queue q

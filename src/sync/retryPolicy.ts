@@ -13,7 +13,7 @@ const PERMANENT_SQLSTATES = /^(22...|23502|23505|23514|54...|0A...)$/;
 const TRANSIENT_SYSTEM_CODES = /^(ECONN[A-Z]+|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND)$/;
 const TRANSIENT_NAMES = /^SequelizeConnection\w*Error$|^ConnectionAcquireTimeoutError$|^SequelizeTimeoutError$/;
 const TRANSIENT_MESSAGES =
-  /Connection terminated|Client has encountered a connection error|timeout expired|Connection is closed/;
+  /Connection terminated|Client has encountered a connection error|timeout expired|Query read timeout|Connection is closed/;
 
 /** Classifies an error by its SQLSTATE or system code, looking through the errors that Sequelize wraps around it. */
 export function classifyFault(error: unknown): FaultKind {

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { expectBatch } from '../support/contract.js';
 import { createItem, newId } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 interface Bad {
   name: string;
@@ -123,7 +124,7 @@ describe('a batch with bad items', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url);
+    system = await withQueue(startSystem(import.meta.url));
   });
   after(() => system.stop());
 

@@ -3,12 +3,13 @@ import { expect } from 'chai';
 import { CANONICAL, expectBatch, expectInvalid, expectProblem, UUID, UUID_V7 } from '../support/contract.js';
 import { createItem, deleteItem, type Item, newId, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 describe('POST /api/sync/batch', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url);
+    system = await withQueue(startSystem(import.meta.url));
   });
   after(() => system.stop());
 

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { expectBatch } from '../support/contract.js';
 import { createItem, newId, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 const NOW = '2027-03-01T12:00:00.000Z';
 const MINUTE_MS = 60_000;
@@ -13,7 +14,7 @@ describe('times', () => {
   let nowMs = Date.parse(NOW);
 
   before(async () => {
-    system = await startSystem(import.meta.url, { nowMs: () => nowMs });
+    system = await withQueue(startSystem(import.meta.url, { nowMs: () => nowMs }));
   });
   after(() => system.stop());
   beforeEach(() => {

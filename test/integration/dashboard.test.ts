@@ -5,6 +5,7 @@ import { testBackend } from '../support/environment.js';
 import { refuseTitles } from '../support/faults.js';
 import { createItem, newId } from '../support/operations.js';
 import { eventually, type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 const ADDRESSES = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/sync'];
 const TOKEN = 'a-token-of-more-than-16-characters:with-colon';
@@ -30,7 +31,7 @@ describe('the dashboard', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url, { workers: 0 });
+    system = await withQueue(startSystem(import.meta.url, { workers: 0 }));
   });
   after(() => system.stop());
 
@@ -78,7 +79,7 @@ describe('the dashboard', () => {
 
 describe('the dashboard in production', () => {
   it('does not exist without ADMIN_TOKEN', async () => {
-    const system = await startSystem(import.meta.url, { workers: 0, env: PRODUCTION });
+    const system = await withQueue(startSystem(import.meta.url, { workers: 0, env: PRODUCTION }));
     try {
       for (const path of ADDRESSES) {
         for (const headers of [undefined, { authorization: 'Bearer undefined' }]) {
@@ -98,7 +99,7 @@ describe('the dashboard in production', () => {
 
       before(async () => {
         const env = { ...PRODUCTION, NODE_ENV: environment, ADMIN_TOKEN: TOKEN };
-        system = await startSystem(import.meta.url, { workers: 0, env });
+        system = await withQueue(startSystem(import.meta.url, { workers: 0, env }));
       });
       after(() => system.stop());
 

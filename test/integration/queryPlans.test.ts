@@ -8,6 +8,7 @@ import { applyPending } from '../../src/storage/applyPending.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { finishBatches } from '../../src/storage/finishBatches.js';
 import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
+import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
 import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
 import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
@@ -159,6 +160,13 @@ describe('query plans', () => {
     await expectIndexed(() => readTaskViews(system.database, WORKSPACE, ids), 300);
   });
 
+  it('reads the change feed from its beginning, its middle and its end', async () => {
+    for (const seq of [0, COUNT / 2, COUNT - 3]) {
+      await expectIndexed(() => readChanges(system.database, WORKSPACE, { seq, liveUntil: 0 }, 501), 1_500);
+    }
+    await expectIndexed(() => readFeedHead(system.database, WORKSPACE), 10);
+  });
+
   it('finds a batch', () => expectIndexed(() => findBatch(system.database, WORKSPACE, uuidOf(1_000)), 10));
 
   it('counts the queue by what is unsettled', () =>
@@ -219,6 +227,25 @@ describe('query plans', () => {
       500,
     );
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
+  });
+
+  it('goes on with a backlog of 20,000 operations', async () => {
+    const { database } = system;
+    await database.sequelize.query("UPDATE sync_queue SET status = 'pending', outcome = NULL WHERE id % 5 = 1");
+    await database.sequelize.query('ANALYZE sync_queue');
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, now: () => NOW, newServerId: newUuid };
+    await expectIndexed(() => applyPending(database, apply), 4_000);
+    await expectIndexed(() => findStalled(database, NOW, 100), 20);
+    await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
+    await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
+    await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
+    const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
+    await expectIndexed(() => finishBatches(database, WORKSPACE, 2_049, parts, NOW), 500);
+    const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
+    await expectIndexed(() => readOperationsByKey(database, WORKSPACE, keys), 200);
+    await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
+    const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
+    await expectIndexed(() => listTasks(database, list), 1_000);
   });
 
   it('writes a task directly', () =>

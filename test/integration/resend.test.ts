@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { expectBatch } from '../support/contract.js';
 import { createItem, deleteItem, type Item, newId, shuffle, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 interface Result {
   client_id: string;
@@ -16,7 +17,7 @@ describe('sending again', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url);
+    system = await withQueue(startSystem(import.meta.url));
   });
   after(() => system.stop());
 
@@ -209,7 +210,7 @@ describe('sending again while the first is still running', () => {
     ['while workers apply', 2],
   ] as const) {
     it(`applies every operation once: five times at once, shuffled, ${when}`, async () => {
-      const system = await startSystem(import.meta.url, { workers });
+      const system = await withQueue(startSystem(import.meta.url, { workers }));
       try {
         const client = newId('client');
         const items = makeItems(client);

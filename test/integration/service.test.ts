@@ -7,6 +7,7 @@ import { expectProblem, UUID_V7 } from '../support/contract.js';
 import { testBackend } from '../support/environment.js';
 import { createItem, newId } from '../support/operations.js';
 import { eventually, type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 const READ_ONLY = ['/', '/health', '/health/live', '/health/ready', '/api/sync/status', '/api/sync/queue'];
 
@@ -14,7 +15,7 @@ describe('the service', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url, { workers: 0, env: { BODY_LIMIT: '4096' } });
+    system = await withQueue(startSystem(import.meta.url, { workers: 0, env: { BODY_LIMIT: '4096' } }));
   });
   after(() => system.stop());
 
@@ -224,7 +225,7 @@ describe('the service', () => {
 
 describe('the service without its schema', () => {
   it('stays alive, is not ready, and says so; requests get 503 and can be repeated', async () => {
-    const system = await startSystem(import.meta.url, { workers: 0 });
+    const system = await withQueue(startSystem(import.meta.url, { workers: 0 }));
     try {
       await system.database.sequelize.query('ALTER TABLE schema_migrations RENAME TO gone');
       const health = await system.request('GET', '/health');

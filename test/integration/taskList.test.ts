@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { expectInvalid, expectTask, nextPage } from '../support/contract.js';
 import { canonical, createItem, deleteItem, type Item, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 const NOW_MS = Date.parse('2027-03-01T12:00:00.000Z');
 const COUNT = 120;
@@ -41,7 +42,7 @@ describe('GET /api/tasks', () => {
   let system: System;
 
   before(async () => {
-    system = await startSystem(import.meta.url, { nowMs: () => NOW_MS });
+    system = await withQueue(startSystem(import.meta.url, { nowMs: () => NOW_MS }));
     const items: Item[] = [];
     for (let n = 0; n < COUNT; n += 1) {
       items.push(createItem(idOf(n), { completed: n % 2 === 0, updated_at: createdAt(n) }));

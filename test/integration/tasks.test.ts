@@ -3,13 +3,14 @@ import { expect } from 'chai';
 import { CANONICAL, expectInvalid, expectProblem, expectTask, UUID_V7 } from '../support/contract.js';
 import { deleteItem, newId, updateItem } from '../support/operations.js';
 import { type Answer, type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 describe('/api/tasks/:id', () => {
   let system: System;
   let nowMs = Date.parse('2027-03-01T12:00:00.000Z');
 
   before(async () => {
-    system = await startSystem(import.meta.url, { nowMs: () => nowMs });
+    system = await withQueue(startSystem(import.meta.url, { nowMs: () => nowMs }));
   });
   after(() => system.stop());
 

@@ -3,25 +3,26 @@ import { expect } from 'chai';
 import { expectBatch, UUID_V7 } from '../support/contract.js';
 import { createItem, newId, updateItem } from '../support/operations.js';
 import { type Answer, eventually, type System, startSystem } from '../support/system.js';
+import { withQueue } from '../support/withQueue.js';
 
 const ASYNC = { prefer: 'respond-async' };
+
+const expectTicket = (answer: Answer) => {
+  expectBatch(answer, 202);
+  expect(answer.body.batch_id).to.match(UUID_V7);
+  expect(answer.headers.get('location')).to.equal(`/api/sync/batches/${answer.body.batch_id}`);
+  expect(Number(answer.headers.get('retry-after')))
+    .to.be.within(1, 60)
+    .and.satisfy(Number.isInteger);
+};
 
 describe('a batch without a worker', () => {
   let system: System;
 
   beforeEach(async () => {
-    system = await startSystem(import.meta.url, { workers: 0, env: { SYNC_WAIT_MS: '100', SYNC_WAIT_MAX_MS: '150' } });
+    system = await withQueue(startSystem(import.meta.url, { workers: 0 }));
   });
   afterEach(() => system.stop());
-
-  const expectTicket = (answer: Answer) => {
-    expectBatch(answer, 202);
-    expect(answer.body.batch_id).to.match(UUID_V7);
-    expect(answer.headers.get('location')).to.equal(`/api/sync/batches/${answer.body.batch_id}`);
-    expect(Number(answer.headers.get('retry-after')))
-      .to.be.within(1, 60)
-      .and.satisfy(Number.isInteger);
-  };
 
   it('is answered 202 with a ticket, which becomes 200 with the same body once a worker has come', async () => {
     const id = newId('task');
@@ -56,6 +57,33 @@ describe('a batch without a worker', () => {
     expect(withoutMarks).to.deep.equal(settled.body.processed_items);
   });
 
+  it('shows its task as pending until it is applied', async () => {
+    const { body: task } = await system.request('POST', '/api/tasks', { title: 'direct' });
+    expect(task.sync_status).to.equal('synced');
+    const pushed = await system.push([updateItem(task.id, { title: 'device' })], {}, ASYNC);
+    const [item] = pushed.body.processed_items;
+    expect(item.status).to.equal('pending');
+    expect(item.resolved_data, 'the task as the server has it now').to.deep.equal({ ...task, sync_status: 'pending' });
+    expect((await system.request('GET', `/api/tasks/${task.id}`)).body.sync_status).to.equal('pending');
+    expect((await system.request('GET', '/api/tasks')).body[0].sync_status).to.equal('pending');
+    await system.startWorker();
+    const settled = await eventually(async () => {
+      const { body } = await system.request('GET', `/api/tasks/${task.id}`);
+      return body.sync_status === 'synced' && body;
+    });
+    expect(settled.title).to.equal('device');
+  });
+});
+
+describe('how long a batch waits', () => {
+  let system: System;
+
+  before(async () => {
+    const env = { SYNC_WAIT_MS: '100', SYNC_WAIT_MAX_MS: '150' };
+    system = await withQueue(startSystem(import.meta.url, { workers: 0, env }));
+  });
+  after(() => system.stop());
+
   for (const [prefer, applied] of [
     ['wait=0', 'wait=0'],
     ['wait="0"', 'wait=0'],
@@ -79,23 +107,6 @@ describe('a batch without a worker', () => {
   it('is answered 202 when the normal wait is over', async () => {
     expectTicket(await system.push([createItem(newId('task'))]));
   });
-
-  it('shows its task as pending until it is applied', async () => {
-    const { body: task } = await system.request('POST', '/api/tasks', { title: 'direct' });
-    expect(task.sync_status).to.equal('synced');
-    const pushed = await system.push([updateItem(task.id, { title: 'device' })], {}, ASYNC);
-    const [item] = pushed.body.processed_items;
-    expect(item.status).to.equal('pending');
-    expect(item.resolved_data, 'the task as the server has it now').to.deep.equal({ ...task, sync_status: 'pending' });
-    expect((await system.request('GET', `/api/tasks/${task.id}`)).body.sync_status).to.equal('pending');
-    expect((await system.request('GET', '/api/tasks')).body[0].sync_status).to.equal('pending');
-    await system.startWorker();
-    const settled = await eventually(async () => {
-      const { body } = await system.request('GET', `/api/tasks/${task.id}`);
-      return body.sync_status === 'synced' && body;
-    });
-    expect(settled.title).to.equal('device');
-  });
 });
 
 describe('a batch that waits', () => {
@@ -103,7 +114,7 @@ describe('a batch that waits', () => {
 
   before(async () => {
     // Nothing but the worker can end the wait within the time of a test.
-    system = await startSystem(import.meta.url, { workers: 0, env: { SYNC_WAIT_MAX_MS: '120000' } });
+    system = await withQueue(startSystem(import.meta.url, { workers: 0, env: { SYNC_WAIT_MAX_MS: '120000' } }));
   });
   after(() => system.stop());
 
@@ -140,7 +151,7 @@ describe('a batch that waits', () => {
   });
 
   it('is answered 202 when the server stops, not cut off', async () => {
-    const stopping = await startSystem(import.meta.url, { workers: 0, env: { SYNC_WAIT_MAX_MS: '120000' } });
+    const stopping = await withQueue(startSystem(import.meta.url, { workers: 0, env: { SYNC_WAIT_MAX_MS: '120000' } }));
     const waiting = stopping.push([createItem(newId('task'))], {}, { prefer: 'wait=120' });
     await eventually(async () => (await stopping.request('GET', '/api/sync/status')).body.pending === 1);
     await stopping.stop();

@@ -35,7 +35,7 @@ function readExample(): Line[] {
 
 /** The rows of the README's configuration table: name to default. */
 function readTable(): Map<string, string | undefined> {
-  const rows = read('README.md').matchAll(/^\| `([A-Z][A-Z0-9_]*)` \| ([^|]*) \| [^|]+ \|$/gm);
+  const rows = read('README.md').matchAll(/^\| `([A-Z][A-Z0-9_]*)` *\| ([^|]*) \| [^|]+ \|$/gm);
   return new Map([...rows].map(([, name = '', value = '']) => [name, /^`(.*)`$/.exec(value.trim())?.[1]]));
 }
 

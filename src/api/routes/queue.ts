@@ -10,7 +10,7 @@ import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import { presentOutcome, presentQueueItem } from '../present.js';
 import { decodeCursor, encodeCursor, limitRule, linkNext, readQuery, workspaceOf } from '../request.js';
-import { readWaitMs, waitUntil } from '../waiting.js';
+import { abortOnEnd, readWaitMs, waitUntil } from '../waiting.js';
 
 /** An operation that waits longer than this was met neither by its job nor by the reconciler. */
 const STALLED_AFTER_S = 30;
@@ -84,6 +84,7 @@ const trigger =
     const workspaceId = workspaceOf(request);
     const waitMs = readWaitMs(request, response, deps.config.sync);
     const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
+    const ending = abortOnEnd(response, deps.stopping);
     const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
     try {
       await dispatch(deps, workspaceId, ids);
@@ -92,8 +93,7 @@ const trigger =
         watch,
         isNew: ids.length > 0,
         waitMs,
-        response,
-        stopping: deps.stopping,
+        signal: ending.signal,
       });
       const tasks = await readTaskViews(
         deps.database,
@@ -110,6 +110,7 @@ const trigger =
       });
     } finally {
       watch.end();
+      ending.dispose();
     }
   };
 

@@ -15,6 +15,7 @@ const ENDPOINTS = {
     'POST /api/sync/trigger',
     'GET /api/sync/changes',
     'GET /api/sync/stream',
+    'WebSocket /api/sync/ws',
   ],
   health: ['GET /health', 'GET /health/live', 'GET /health/ready'],
   dashboard: ['GET /admin/queues'],

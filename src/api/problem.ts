@@ -1,0 +1,46 @@
+// From what was thrown to what is answered: the codes of errors.ts, and the members of RFC 9457.
+import { ApiError, ERROR_KINDS } from '../errors.js';
+import { classifyFault } from '../sync/retryPolicy.js';
+
+/** The error to answer with: a foreseen one as it is, else 503 when trying again can help (the database is away) and 500 when not. */
+export function toApiError(error: unknown, bodyLimitBytes: number): ApiError {
+  if (error instanceof ApiError) return error;
+  return bodyError(error, bodyLimitBytes) ?? faultError(error);
+}
+
+/** The body of application/problem+json; `error` repeats `detail` for clients that look for one string. */
+export function describeProblem({ code, detail, extra }: ApiError, requestId: string) {
+  const { status, title } = ERROR_KINDS[code];
+  return {
+    type: `urn:task-sync:error:${code}`,
+    title,
+    status,
+    code,
+    detail,
+    error: detail,
+    request_id: requestId,
+    ...(extra.errors === undefined ? {} : { errors: extra.errors }),
+  };
+}
+
+/** What Express and its body parser throw before a route is reached. */
+function bodyError(error: unknown, limitBytes: number): ApiError | undefined {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
+  if (error.status === 413) {
+    return new ApiError('too_large', `The body is larger than BODY_LIMIT, ${limitBytes} bytes. Send smaller batches.`);
+  }
+  if (error.status === 415) return new ApiError('unsupported_encoding', error.message);
+  if (error.status >= 500) return undefined;
+  const isJson = 'type' in error && error.type === 'entity.parse.failed';
+  return isJson
+    ? new ApiError('invalid_json', `The body is not valid JSON: ${error.message}.`)
+    : new ApiError('invalid_request', `The request could not be read: ${error.message}.`);
+}
+
+function faultError(error: unknown): ApiError {
+  return classifyFault(error) === 'transient'
+    ? new ApiError('unavailable', 'The database does not answer. Nothing was lost; send the same again.', {
+        cause: error,
+      })
+    : new ApiError('internal', 'An unforeseen error. The request_id finds it in the log.', { cause: error });
+}

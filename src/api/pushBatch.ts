@@ -1,0 +1,111 @@
+// What a pushed batch goes through, whichever way it came: it is read, stored, dispatched, waited for, and answered operation by
+// operation. What is answered is committed (I1); what is sent again is found again (I2).
+import { ApiError } from '../errors.js';
+import { jobsOfBatch } from '../queue/jobs.js';
+import { QueueUnavailable } from '../queue/producer.js';
+import { acceptBatch } from '../storage/acceptBatch.js';
+import type { BatchEntry } from '../storage/models/syncBatch.js';
+import { type OperationState, readOperationsByKey, readTaskViews, type StoredBatch } from '../storage/readBatch.js';
+import { fromMicros } from '../sync/timestamp.js';
+import type { ApiDeps } from './deps.js';
+import { operationKey, presentBatch } from './present.js';
+import { receiveBatch } from './receiveBatch.js';
+import { invalidRequest } from './request.js';
+import { waitUntil } from './waiting.js';
+
+/** An envelope that was read: its items are still to be looked at one by one. */
+export interface Envelope {
+  items: unknown[];
+  clientTimestamp: unknown;
+  /** When it arrived, microseconds since 1970. */
+  receivedMicros: bigint;
+}
+
+/**
+ * Reads the envelope of a batch.
+ * @throws ApiError for what is no batch at all; what is wrong with single items is answered with each of them
+ */
+export function readEnvelope(deps: ApiDeps, body: unknown): Envelope {
+  const receivedMicros = deps.clock.nowMicros();
+  if (typeof body !== 'object' || body === null || !('items' in body) || !Array.isArray(body.items)) {
+    const message = 'the body must be a JSON object with an array `items`, sent with Content-Type: application/json';
+    throw invalidRequest([{ field: 'items', message }]);
+  }
+  const items: unknown[] = body.items;
+  const { maxItems } = deps.config.sync;
+  if (items.length === 0) throw invalidRequest([{ field: 'items', message: 'items is empty: there is nothing to do' }]);
+  if (items.length > maxItems) {
+    throw new ApiError(
+      'too_large',
+      `The batch has ${items.length} items; SYNC_MAX_ITEMS allows ${maxItems}. Send several batches.`,
+    );
+  }
+  return { items, clientTimestamp: 'client_timestamp' in body ? body.client_timestamp : undefined, receivedMicros };
+}
+
+/**
+ * Stores and dispatches a batch and waits for its operations.
+ * @param wait how long at most, and what ends it before
+ * @returns the body of the answer
+ * @throws the driver's error when the batch could not be stored
+ */
+export async function pushBatch(
+  deps: ApiDeps,
+  workspaceId: string,
+  batchId: string,
+  envelope: Envelope,
+  wait: { waitMs: number; signal: AbortSignal },
+) {
+  const { items, clientTimestamp, receivedMicros } = envelope;
+  const firstMicros = deps.clock.reserve(items.length);
+  const received = receiveBatch({ items, clientTimestamp, firstMicros, receivedMicros, newTaskId: deps.newId });
+  const { maxRetries } = deps.config.retry;
+  const now = fromMicros(receivedMicros);
+  const ids = await acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now });
+  const batch = { id: batchId, entries: received.entries, clock: received.clock };
+  const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
+  try {
+    await dispatch(deps, workspaceId, batchId, ids);
+    const read = () => readOperations(deps, workspaceId, batch);
+    const operations = await waitUntil(read, isSettled, { watch, isNew: ids.length > 0, ...wait });
+    return await describeBatch(deps, workspaceId, batch, operations);
+  } finally {
+    watch.end();
+  }
+}
+
+/** A stored batch as its answer shows it now. */
+export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
+  return describeBatch(deps, workspaceId, batch, await readOperations(deps, workspaceId, batch));
+}
+
+/** A queue that does not answer costs a delay: the reconciler finds the operations. */
+async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids: number[]) {
+  try {
+    await deps.producer.enqueue(jobsOfBatch(workspaceId, batchId, ids, deps.config.sync.batchSize));
+  } catch (error) {
+    if (!(error instanceof QueueUnavailable)) throw error;
+    deps.logger.debug('the batch waits for the reconciler', { batchId });
+  }
+}
+
+function readOperations(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
+  const keys = batch.entries.flatMap((entry) => ('error' in entry ? [] : [keyOf(entry)]));
+  return readOperationsByKey(deps.database, workspaceId, keys);
+}
+
+const keyOf = ({ clientId, opId }: Exclude<BatchEntry, { error: string }>) => ({ clientId, opId });
+
+const isSettled = (operations: OperationState[]) => operations.every((operation) => operation.status !== 'pending');
+
+async function describeBatch(deps: ApiDeps, workspaceId: string, batch: StoredBatch, operations: OperationState[]) {
+  const taskIds = operations.map((operation) => operation.taskId);
+  return presentBatch({
+    batchId: batch.id,
+    entries: batch.entries,
+    clock: batch.clock,
+    operations: new Map(operations.map((operation) => [operationKey(operation), operation])),
+    tasks: await readTaskViews(deps.database, workspaceId, taskIds),
+    serverTime: fromMicros(deps.clock.nowMicros()),
+  });
+}
