@@ -61,7 +61,7 @@ export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<str
     status,
     resolved_data: task === undefined ? null : presentTask(task),
     ...(operation.fieldOutcomes === null ? {} : { merged: true, fields: operation.fieldOutcomes }),
-    ...(operation.conflictCode === null ? {} : { code: operation.conflictCode }),
+    ...(operation.outcomeCode === null ? {} : { code: operation.outcomeCode }),
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -72,14 +72,14 @@ function statusOf(operation: OperationState): ResultStatus {
   return operation.outcome ?? 'error';
 }
 
-function messageOf(status: ResultStatus, { error, fieldOutcomes, conflictCode, ifSeq }: OperationState) {
+function messageOf(status: ResultStatus, { error, fieldOutcomes, outcomeCode, ifSeq }: OperationState) {
   switch (status) {
     case 'success':
       return fieldOutcomes === null
         ? undefined
         : 'The server keeps newer edits of some fields; resolved_data is the task.';
     case 'conflict':
-      if (conflictCode === 'precondition_failed') return preconditionMessage(ifSeq);
+      if (outcomeCode === 'precondition_failed') return preconditionMessage(ifSeq);
       return 'The server has a newer version of this task; resolved_data is it.';
     case 'exists':
       return 'This create was applied before.';

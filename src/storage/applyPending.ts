@@ -144,7 +144,7 @@ WITH written AS (
     field_versions = excluded.field_versions
 ), settled AS (
   UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
-    next_attempt_at = NULL, field_outcomes = o.fields, conflict_code = o.code
+    next_attempt_at = NULL, field_outcomes = o.fields, outcome_code = o.code
   FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint, fields jsonb, code text)
   WHERE q.workspace_id = $1 AND q.id = o.id
 )

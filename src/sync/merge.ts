@@ -10,8 +10,8 @@ export type OperationKind = 'create' | 'update' | 'delete';
 /** What became of an operation that was applied: the device's write won (success), or why it changed nothing. */
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
-/** Why an operation is a conflict, where that is not the version of the server's task. */
-export type ConflictCode = 'precondition_failed';
+/** Why, where an outcome alone does not tell the device what to do. */
+export type OutcomeCode = 'precondition_failed';
 
 /** lww: versions are compared per task. merge: per field. */
 export const CONFLICT_STRATEGIES = ['lww', 'merge'] as const;
@@ -36,7 +36,7 @@ export interface MergeResult {
   changed?: MergedTask;
   /** What became of each field; only where some were applied and others were not. */
   fields?: FieldOutcomes;
-  code?: ConflictCode;
+  code?: OutcomeCode;
 }
 
 const NEW_TASK_FIELDS: TaskFields = { title: '', description: null, completed: false };
@@ -106,7 +106,7 @@ export interface FoldInput<Op extends AcceptedOperation> {
 
 export interface FoldResult<Op extends AcceptedOperation> {
   /** One for each operation, in their order; seq is null where there was no effect. */
-  settled: { operation: Op; outcome: Outcome; seq: number | null; fields?: FieldOutcomes; code?: ConflictCode }[];
+  settled: { operation: Op; outcome: Outcome; seq: number | null; fields?: FieldOutcomes; code?: OutcomeCode }[];
   /** Each changed task once, in its last state: one SQL statement may not touch a row twice. */
   changed: Task[];
   /** The workspace's seq after the last of them. */

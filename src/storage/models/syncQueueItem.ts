@@ -60,8 +60,8 @@ export class SyncQueueItem extends Model {
   declare fieldOutcomes: FieldOutcomes | null;
 
   /** Why it is a conflict, where that is not the version of the server's task. */
-  @Column({ type: DataType.TEXT, field: 'conflict_code' })
-  declare conflictCode: string | null;
+  @Column({ type: DataType.TEXT, field: 'outcome_code' })
+  declare outcomeCode: string | null;
 
   @Column(DataType.BIGINT)
   declare seq: number | null;
