@@ -20,7 +20,7 @@ export interface DirectWrite {
   taskId: string;
   /** What to set, in the form of an operation's data. */
   data: Record<string, unknown>;
-  /** Whether the task as it is, with the workspace locked, may be written this way; undefined: there is none. What it throws ends the write. */
+  /** Whether the task as it is, with the workspace locked, may be written this way (undefined: there is none). May throw to end the write. */
   allows: (task: Task | undefined) => boolean;
   opId: string;
   /** lww if it is not given. */

@@ -1,5 +1,6 @@
 // Versions of single fields (strategy merge), and what an operation said and learned beyond its outcome: its precondition, what became of
-// each of its fields, why it is a conflict. Nothing is rewritten and the locks are held for a moment; a CHECK on the codes would read the whole log under them.
+// each of its fields, why it is a conflict. Nothing is rewritten and the locks are held for a moment; a CHECK on the codes would read
+// the whole log under them.
 
 export const name = '0003_field_versions';
 
