@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Joi from 'joi';
+import { CONFLICT_STRATEGIES, type ConflictStrategy } from '../src/sync/merge.js';
 
 const integer = (min: number, max: number, defaultValue: number) =>
   Joi.number().integer().min(min).max(max).default(defaultValue);
@@ -36,6 +37,9 @@ export const environmentSchema = Joi.object({
     .pattern(/^[\w{}.-]{1,64}$/)
     .default('{task-sync}'),
 
+  CONFLICT_STRATEGY: Joi.string()
+    .valid(...CONFLICT_STRATEGIES)
+    .default('lww'),
   SYNC_BATCH_SIZE: integer(1, 1_000, 50),
   SYNC_TRANSACTION_SIZE: integer(1, 5_000, 500),
   SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
@@ -79,6 +83,7 @@ interface Environment {
   REDIS_TLS_VERIFY: boolean;
   REDIS_COMMAND_TIMEOUT_MS: number;
   QUEUE_PREFIX: string;
+  CONFLICT_STRATEGY: ConflictStrategy;
   SYNC_BATCH_SIZE: number;
   SYNC_TRANSACTION_SIZE: number;
   SYNC_MAX_ITEMS: number;
@@ -152,6 +157,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
       prefix: settings.QUEUE_PREFIX,
     },
     sync: {
+      conflictStrategy: settings.CONFLICT_STRATEGY,
       batchSize: settings.SYNC_BATCH_SIZE,
       transactionSize: settings.SYNC_TRANSACTION_SIZE,
       maxItems: settings.SYNC_MAX_ITEMS,

@@ -68,6 +68,12 @@ export const ERROR_KINDS = {
     advice:
       'Bootstrap: read the feed without a cursor to its end, then drop the local tasks that it did not list, keeping edits that were not pushed yet.',
   },
+  precondition_failed: {
+    status: 412,
+    title: 'The task is not the one that If-Match names',
+    isRetryable: false,
+    advice: 'Read the task again, look at what changed, and send your change with the new ETag.',
+  },
   too_large: {
     status: 413,
     title: 'The request is too large',

@@ -4,6 +4,7 @@ import { describeError, type Logger } from '../src/logger.js';
 import { ApplyError, type ApplyRequest, type ApplyResult, applyPending } from '../src/storage/applyPending.js';
 import type { Database } from '../src/storage/database.js';
 import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
+import type { ConflictStrategy } from '../src/sync/merge.js';
 import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
 import { fromMicros } from '../src/sync/timestamp.js';
 
@@ -11,6 +12,7 @@ export interface ApplyDeps {
   database: Database;
   logger: Logger;
   retry: RetryOptions;
+  strategy: ConflictStrategy;
   /** The most operations that one transaction may hold. */
   transactionSize: number;
   nowMicros: () => bigint;
@@ -26,8 +28,9 @@ export interface ApplyDeps {
  */
 export async function applyWorkspace(deps: ApplyDeps, workspaceId: string, upTo: number): Promise<void> {
   const now = () => fromMicros(deps.nowMicros());
+  const { newServerId, strategy } = deps;
   for (let limit = deps.transactionSize; ; ) {
-    const attempt = await tryApply(deps, { workspaceId, upTo, limit, now, newServerId: deps.newServerId });
+    const attempt = await tryApply(deps, { workspaceId, upTo, limit, strategy, now, newServerId });
     if ('applied' in attempt) {
       if (attempt.applied.settled > 0) deps.onApplied(workspaceId, attempt.applied);
       if (attempt.applied.settled < limit) return;

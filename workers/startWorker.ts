@@ -41,6 +41,7 @@ export async function startWorker(
     database,
     logger,
     retry: config.retry,
+    strategy: config.sync.conflictStrategy,
     transactionSize: config.sync.transactionSize,
     nowMicros,
     random: Math.random,

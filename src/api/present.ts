@@ -52,13 +52,15 @@ export function presentQueueItem(item: SyncQueueItem) {
 export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>) {
   const task = tasks.get(operation.taskId);
   const status = statusOf(operation);
-  const message = messageOf(status, operation.error);
+  const message = messageOf(status, operation);
   return {
     operation: operation.kind,
     task_id: operation.taskId,
     server_id: task?.serverId ?? null,
     status,
     resolved_data: task === undefined ? null : presentTask(task),
+    ...(operation.fieldOutcomes === null ? {} : { merged: true, fields: operation.fieldOutcomes }),
+    ...(operation.outcomeCode === null ? {} : { code: operation.outcomeCode }),
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -71,9 +73,22 @@ export function statusOf(operation: Pick<OperationState, 'status' | 'outcome'>):
 }
 
 /** What there is to say about a status; undefined where the word says it all. */
-export function messageOf(status: OperationStatus, error: string | null): string | undefined {
+export function messageOf(
+  status: OperationStatus,
+  {
+    error,
+    fieldOutcomes,
+    outcomeCode,
+    ifSeq,
+  }: Pick<OperationState, 'error' | 'fieldOutcomes' | 'outcomeCode' | 'ifSeq'>,
+): string | undefined {
   switch (status) {
+    case 'success':
+      return fieldOutcomes === null
+        ? undefined
+        : 'The server keeps newer edits of some fields; resolved_data is the task.';
     case 'conflict':
+      if (outcomeCode === 'precondition_failed') return preconditionMessage(ifSeq);
       return 'The server has a newer version of this task; resolved_data is it.';
     case 'exists':
       return 'This create was applied before.';
@@ -86,6 +101,12 @@ export function messageOf(status: OperationStatus, error: string | null): string
     default:
       return undefined;
   }
+}
+
+function preconditionMessage(ifSeq: number | null): string {
+  return ifSeq === 0
+    ? 'The task exists, and if_seq 0 asks that it does not; nothing was changed.'
+    : `The task is not at seq ${ifSeq} any more, as if_seq asks; nothing was changed, resolved_data is the task.`;
 }
 
 export interface BatchView {

@@ -9,6 +9,8 @@ import { messageOf, statusOf } from './present.js';
 /** An operation as an entry of its task's history. */
 export function presentHistoryEntry(operation: LoggedOperation) {
   const status = statusOf(operation);
+  // The batch's message points at the task beside it, which a history does not have.
+  const isOutdated = status === 'conflict' && operation.outcomeCode === null;
   return {
     id: operation.id,
     client_id: operation.clientId,
@@ -23,7 +25,9 @@ export function presentHistoryEntry(operation: LoggedOperation) {
     status,
     seq: operation.seq,
     brought_back: operation.broughtBack,
-    message: status === 'conflict' ? 'The task had a newer version.' : (messageOf(status, operation.error) ?? null),
+    ...(operation.fieldOutcomes === null ? {} : { merged: true, fields: operation.fieldOutcomes }),
+    ...(operation.outcomeCode === null ? {} : { code: operation.outcomeCode }),
+    message: isOutdated ? 'The task had a newer version.' : (messageOf(status, operation) ?? null),
     lost_to: operation.lostTo === null ? null : presentLostTo(operation.lostTo),
   };
 }

@@ -15,6 +15,7 @@ export interface OperationToAccept {
   data: Record<string, unknown>;
   /** Effective time, canonical. */
   updatedAt: string;
+  ifSeq?: number;
 }
 
 export interface BatchToAccept {
@@ -35,11 +36,11 @@ const ACCEPT = `
 WITH numbered AS MATERIALIZED (
   SELECT nextval('sync_queue_id_seq') AS id, sent.*
   FROM (SELECT * FROM jsonb_to_recordset($3::jsonb) AS s("position" int, "clientId" text, "opId" text, "contentHash" text,
-    "taskId" text, kind text, data jsonb, "updatedAt" timestamptz) ORDER BY "position") sent
+    "taskId" text, kind text, data jsonb, "updatedAt" timestamptz, "ifSeq" bigint) ORDER BY "position") sent
 ), inserted AS (
   INSERT INTO sync_queue (workspace_id, id, batch_id, position, client_id, op_id, content_hash, task_id, operation, task_data,
-    updated_at, max_retries, created_at)
-  SELECT $1, id, $2::uuid, "position", "clientId", "opId", "contentHash", "taskId", kind, data, "updatedAt", $4::int, $5::timestamptz
+    updated_at, if_seq, max_retries, created_at)
+  SELECT $1, id, $2::uuid, "position", "clientId", "opId", "contentHash", "taskId", kind, data, "updatedAt", "ifSeq", $4::int, $5::timestamptz
   FROM numbered ORDER BY "clientId" COLLATE "C", "opId" COLLATE "C"
   ON CONFLICT (workspace_id, client_id, op_id) DO NOTHING
   RETURNING id

@@ -2,12 +2,19 @@
 // names, folds it with the pure merge, and writes tasks, outcomes and the new seq with one statement. Six round trips for up to
 // SYNC_TRANSACTION_SIZE operations; a statement for each operation was measured at six times the cost (143 against 25 us).
 import type { Transaction } from 'sequelize';
-import type { AcceptedOperation, FoldResult, OperationKind, Outcome, Settled } from '../sync/merge.js';
+import type {
+  AcceptedOperation,
+  ConflictStrategy,
+  FoldResult,
+  OperationKind,
+  Outcome,
+  Settled,
+} from '../sync/merge.js';
 import { foldOperations } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
 import type { Database } from './database.js';
-import { TASK_COLUMNS } from './taskView.js';
+import { FIELD_VERSIONS_COLUMN, TASK_COLUMNS } from './taskView.js';
 
 /** An accepted operation with its place in the queue. */
 export interface QueuedOperation extends AcceptedOperation {
@@ -20,6 +27,8 @@ export interface ApplyRequest {
   upTo: number;
   /** At most this many operations. */
   limit: number;
+  /** lww if it is not given. */
+  strategy?: ConflictStrategy;
   now: () => string;
   newServerId: () => string;
 }
@@ -75,6 +84,7 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         seq,
         now,
         newServerId: request.newServerId,
+        ...(request.strategy === undefined ? {} : { strategy: request.strategy }),
       });
       await writeFold(database, request.workspaceId, folded, now, transaction);
       const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
@@ -105,20 +115,21 @@ interface PendingRow {
   kind: OperationKind;
   data: Record<string, unknown>;
   updatedAt: string;
+  ifSeq: number | null;
 }
 
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
 // the lock's previous holder has just settled.
 const READ_PENDING = `
 SELECT id AS "queueId", batch_id AS "batchId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind, task_data AS data,
-  updated_at AS "updatedAt"
+  updated_at AS "updatedAt", if_seq AS "ifSeq"
 FROM sync_queue
 WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
 ORDER BY id LIMIT $4`;
 
 async function readTasks(database: Database, workspaceId: string, ids: string[], transaction: Transaction) {
   const tasks = await database.select<Task>(
-    `SELECT ${TASK_COLUMNS} FROM tasks t WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
+    `SELECT ${TASK_COLUMNS}, ${FIELD_VERSIONS_COLUMN} FROM tasks t WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
     [workspaceId, [...new Set(ids)]],
     transaction,
   );
@@ -128,19 +139,22 @@ async function readTasks(database: Database, workspaceId: string, ids: string[],
 const WRITE_FOLD = `
 WITH written AS (
   INSERT INTO tasks (workspace_id, id, server_id, title, description, completed, deleted, created_at, updated_at, updated_by, op_id,
-    seq, last_synced_at)
-  SELECT $1, id, "serverId", title, description, completed, deleted, "createdAt", "updatedAt", "updatedBy", "opId", seq, "lastSyncedAt"
+    seq, last_synced_at, field_versions)
+  SELECT $1, id, "serverId", title, description, completed, deleted, "createdAt", "updatedAt", "updatedBy", "opId", seq, "lastSyncedAt",
+    "fieldVersions"
   FROM jsonb_to_recordset($2::jsonb) AS t(id text, "serverId" uuid, title text, description text, completed boolean, deleted boolean,
-    "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text, "opId" text, seq bigint, "lastSyncedAt" timestamptz)
+    "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text, "opId" text, seq bigint, "lastSyncedAt" timestamptz,
+    "fieldVersions" jsonb)
   ON CONFLICT (workspace_id, id) DO UPDATE SET title = excluded.title, description = excluded.description,
-    completed = excluded.completed, deleted = excluded.deleted, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
-    op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at
+    completed = excluded.completed, deleted = excluded.deleted, created_at = excluded.created_at, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
+    op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at,
+    field_versions = excluded.field_versions
 ), settled AS (
   UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
-    next_attempt_at = NULL, lost_to_client_id = o."lostToClientId", lost_to_op_id = o."lostToOpId",
-    lost_to_updated_at = o."lostToUpdatedAt", brought_back = COALESCE(o."broughtBack", false)
-  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint, "lostToClientId" text, "lostToOpId" text,
-    "lostToUpdatedAt" timestamptz, "broughtBack" boolean)
+    next_attempt_at = NULL, field_outcomes = o.fields, outcome_code = o.code, lost_to_client_id = o."lostToClientId",
+    lost_to_op_id = o."lostToOpId", lost_to_updated_at = o."lostToUpdatedAt", brought_back = COALESCE(o."broughtBack", false)
+  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
+    "lostToOpId" text, "lostToUpdatedAt" timestamptz, "broughtBack" boolean)
   WHERE q.workspace_id = $1 AND q.id = o.id
 )
 UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`;
@@ -162,15 +176,13 @@ export async function writeFold(
 }
 
 /** What WRITE_FOLD reads of a settled operation; what is undefined is left out of its JSON and becomes NULL. */
-function settledRow({ operation, outcome, seq, lostTo, broughtBack }: Settled<QueuedOperation>) {
+function settledRow({ operation, lostTo, ...settled }: Settled<QueuedOperation>) {
   return {
+    ...settled,
     id: operation.queueId,
-    outcome,
-    seq,
     lostToClientId: lostTo?.clientId,
     lostToOpId: lostTo?.opId,
     lostToUpdatedAt: lostTo?.updatedAt,
-    broughtBack,
   };
 }
 
@@ -183,6 +195,7 @@ function operationOf(row: PendingRow): QueuedOperation {
     kind: row.kind,
     fields: fieldsOf(row.data),
     updatedAt: row.updatedAt,
+    ...(row.ifSeq === null ? {} : { ifSeq: row.ifSeq }),
   };
 }
 

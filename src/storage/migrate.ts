@@ -5,8 +5,10 @@ import { Umzug } from 'umzug';
 import type { Database } from './database.js';
 import * as initial from './migrations/0001_initial.js';
 import * as operationHistory from './migrations/0002_operation_history.js';
+import * as fieldVersions from './migrations/0003_field_versions.js';
 
-const MIGRATIONS = [initial, operationHistory];
+/** Applied in this order, which is that of their names. */
+const MIGRATIONS = [initial, operationHistory, fieldVersions];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

@@ -1,5 +1,6 @@
 // Reading what became of a batch: its entries as they were received, and the state of the operations they stand for.
-import type { OperationKind, Outcome } from '../sync/merge.js';
+import type { OperationKind, Outcome, OutcomeCode } from '../sync/merge.js';
+import type { FieldOutcomes } from '../sync/mergeFields.js';
 import type { Database } from './database.js';
 import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
@@ -29,11 +30,15 @@ export interface OperationState {
   kind: OperationKind;
   status: QueueStatus;
   outcome: Outcome | null;
+  ifSeq: number | null;
+  fieldOutcomes: FieldOutcomes | null;
+  outcomeCode: OutcomeCode | null;
   error: string | null;
 }
 
 const STATE_COLUMNS = `q.id, q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId",
-  q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome, q.error`;
+  q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome, q.error,
+  q.if_seq AS "ifSeq", q.field_outcomes AS "fieldOutcomes", q.outcome_code AS "outcomeCode"`;
 
 /** The states of operations by their keys; a key that is not known has none. */
 export function readOperationsByKey(

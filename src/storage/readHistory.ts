@@ -1,5 +1,6 @@
 // The operation log as its readers see it: what was done to a task, what became of one operation, and what a conflict lost to.
-import type { OperationKind, Outcome } from '../sync/merge.js';
+import type { OperationKind, Outcome, OutcomeCode } from '../sync/merge.js';
+import type { FieldOutcomes } from '../sync/mergeFields.js';
 import type { Version } from '../sync/version.js';
 import type { Database } from './database.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
@@ -13,6 +14,10 @@ export interface LoggedOperation extends Version {
   data: Record<string, unknown>;
   status: QueueStatus;
   outcome: Outcome | null;
+  outcomeCode: OutcomeCode | null;
+  /** What became of each field, where not all of them won; else null. */
+  fieldOutcomes: FieldOutcomes | null;
+  ifSeq: number | null;
   seq: number | null;
   error: string | null;
   retryCount: number;
@@ -46,7 +51,8 @@ interface LoggedRow extends Omit<LoggedOperation, 'lostTo'> {
 }
 
 const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
-  q.operation AS kind, q.task_data AS data, q.updated_at AS "updatedAt", q.status, q.outcome, q.seq, q.error,
+  q.operation AS kind, q.task_data AS data, q.updated_at AS "updatedAt", q.status, q.outcome,
+  q.outcome_code AS "outcomeCode", q.field_outcomes AS "fieldOutcomes", q.if_seq AS "ifSeq", q.seq, q.error,
   q.retry_count AS "retryCount", q.max_retries AS "maxRetries", q.created_at AS "createdAt", q.last_attempted_at AS "lastAttemptedAt",
   q.brought_back AS "broughtBack", q.lost_to_client_id AS "lostToClientId", q.lost_to_op_id AS "lostToOpId",
   q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData"`;

@@ -1,7 +1,8 @@
 // Reading tasks for /api/tasks: one by either of its ids, and pages by key (an offset would get slower with every page).
 import type { Transaction } from 'sequelize';
+import type { Task } from '../sync/task.js';
 import type { Database } from './database.js';
-import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+import { FIELD_VERSIONS_COLUMN, SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -11,11 +12,11 @@ export async function findTask(
   workspaceId: string,
   id: string,
   transaction?: Transaction,
-): Promise<TaskView | undefined> {
+): Promise<(TaskView & Task) | undefined> {
   const byColumn = async (column: 'id' | 'server_id') => {
-    const sql = `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+    const sql = `SELECT ${TASK_COLUMNS}, ${FIELD_VERSIONS_COLUMN}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
       WHERE t.workspace_id = $1 AND t.${column} = $2`;
-    const [task] = await database.select<TaskView>(sql, [workspaceId, id], transaction);
+    const [task] = await database.select<TaskView & Task>(sql, [workspaceId, id], transaction);
     return task;
   };
   return (await byColumn('id')) ?? (UUID.test(id) ? await byColumn('server_id') : undefined);

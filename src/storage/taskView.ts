@@ -3,8 +3,8 @@ import type { Task } from '../sync/task.js';
 
 export type SyncStatus = 'synced' | 'pending' | 'error';
 
-/** A task as readers get it. */
-export interface TaskView extends Task {
+/** A task as readers get it; the versions of its fields are for the merge alone. */
+export interface TaskView extends Omit<Task, 'fieldVersions'> {
   /** pending: operations on it wait; error: its latest operation failed; else synced. */
   syncStatus: SyncStatus;
 }
@@ -13,6 +13,9 @@ export interface TaskView extends Task {
 export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.description, t.completed, t.deleted,
   t.created_at AS "createdAt", t.updated_at AS "updatedAt", t.updated_by AS "updatedBy", t.op_id AS "opId", t.seq,
   t.last_synced_at AS "lastSyncedAt"`;
+
+/** Belongs to TASK_COLUMNS where the task is read to be merged with. */
+export const FIELD_VERSIONS_COLUMN = 't.field_versions AS "fieldVersions"';
 
 /** Belongs behind FROM tasks t: what its unsettled operations say, from an index that holds only those. */
 export const UNSETTLED_JOIN = `LEFT JOIN LATERAL (

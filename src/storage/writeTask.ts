@@ -2,7 +2,7 @@
 // waits for the answer. Their time is the server's, and never older than the task, so they never lose.
 
 import { timeAfter } from '../sync/clock.js';
-import { foldOperations, type OperationKind } from '../sync/merge.js';
+import { type ConflictStrategy, foldOperations, type OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
 import { lockWorkspace, type QueuedOperation, writeFold } from './applyPending.js';
@@ -20,9 +20,11 @@ export interface DirectWrite {
   taskId: string;
   /** What to set, in the form of an operation's data. */
   data: Record<string, unknown>;
-  /** Whether the task as it is may be written this way; undefined: there is none. */
+  /** Whether the task as it is, with the workspace locked, may be written this way (undefined: there is none). May throw to end the write. */
   allows: (task: Task | undefined) => boolean;
   opId: string;
+  /** lww if it is not given. */
+  strategy?: ConflictStrategy;
   now: () => string;
   newServerId: () => string;
 }
@@ -42,6 +44,7 @@ export interface WrittenTask {
 /**
  * Writes one task now.
  * @returns undefined when `allows` refused it, or there is no such task to update or delete
+ * @throws what `allows` throws, and the driver's errors
  */
 export function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
   return database.transaction(async (transaction) => {
@@ -66,7 +69,8 @@ export function writeTask(database: Database, write: DirectWrite): Promise<Writt
       updatedAt,
     };
     const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
-    const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId: write.newServerId });
+    const { newServerId, strategy = 'lww' } = write;
+    const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
     await writeFold(database, write.workspaceId, folded, now, transaction);
     const task = await findTask(database, write.workspaceId, taskId, transaction);
     return task === undefined ? undefined : { task, operationId: operation.queueId };

@@ -1,7 +1,8 @@
 // What became of one operation, as one plain sentence for the person whose edit it was. All such sentences are written here; the facts
 // come in as data, so that a sentence never says more than the log knows.
 import type { ClockCorrection } from './clock.js';
-import type { OperationKind, Outcome } from './merge.js';
+import type { OperationKind, Outcome, OutcomeCode } from './merge.js';
+import type { FieldOutcomes } from './mergeFields.js';
 import type { TaskFields } from './task.js';
 import type { Version } from './version.js';
 import { describeDuration, quote, tellTimes } from './wording.js';
@@ -24,6 +25,10 @@ export interface OperationStory extends Version, WriteContent {
   /** Its place in the workspace's order; null if it changed nothing. */
   seq: number | null;
   broughtBack: boolean;
+  /** Why a conflict is one, where it is not for its version. */
+  outcomeCode: OutcomeCode | null;
+  /** What became of each field, where not all of them won. */
+  fieldOutcomes: FieldOutcomes | null;
   /** What a conflict lost to; without a content where the winner is no longer in the log. */
   lostTo?: Version & { content?: WriteContent };
   /** How many tries failed, of how many that it has. */
@@ -70,14 +75,26 @@ function tellOutcome(story: OperationStory, when: (time: string) => string): str
   }
 }
 
-function tellSuccess({ seq, kind, broughtBack }: OperationStory): string {
+function tellSuccess({ seq, kind, broughtBack, fieldOutcomes }: OperationStory): string {
+  if (fieldOutcomes !== null) return tellFields(fieldOutcomes);
   if (seq === null) return 'changed nothing, because it had been applied before';
   if (broughtBack) return 'brought the deleted task back, because it is later than the delete';
   return kind === 'delete' ? 'was applied: it deleted the task' : 'was applied';
 }
 
+function tellFields(outcomes: FieldOutcomes): string {
+  const named = (wanted: string) =>
+    Object.entries(outcomes)
+      .filter(([, outcome]) => outcome === wanted)
+      .map(([field]) => field)
+      .join(', ');
+  return `was applied in part (${named('applied')}); the server kept newer edits of ${named('kept_server')}`;
+}
+
 function tellConflict(story: OperationStory, when: (time: string) => string): string {
-  const { lostTo } = story;
+  const { lostTo, outcomeCode } = story;
+  if (outcomeCode === 'precondition_failed')
+    return 'changed nothing, because the task had changed since the device saw it';
   if (lostTo === undefined) return 'lost to a later write, because later writes win';
   const winner = lostTo.content === undefined ? 'a write' : nameEdit(lostTo.content, story);
   return `lost to ${winner} from ${lostTo.clientId} ${when(lostTo.updatedAt)}, because ${tellRule(story, lostTo)}`;

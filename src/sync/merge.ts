@@ -1,6 +1,8 @@
-// Last write wins per task. Pure: the same operations in the same order give the same tasks, outcomes and seqs, wherever they run.
-// One operation is decided by mergeOperation; a transaction's worth is folded by foldOperations, which counts seq (I3).
-import { type Task, type TaskFields, versionOf } from './task.js';
+// Who wins: per task (strategy lww, here) or per field (strategy merge, mergeFields.ts). Pure: the same operations in the same order
+// give the same tasks, outcomes and seqs, wherever they run. One operation is decided by mergeOperation; a transaction's worth is
+// folded by foldOperations, which counts seq (I3).
+import { createdFieldVersions, type FieldOutcomes, mergeFields } from './mergeFields.js';
+import { setFields, type Task, type TaskFields, versionOf } from './task.js';
 import { compareVersions, type Version } from './version.js';
 
 export type OperationKind = 'create' | 'update' | 'delete';
@@ -8,51 +10,83 @@ export type OperationKind = 'create' | 'update' | 'delete';
 /** What became of an operation that was applied: the device's write won (success), or why it changed nothing. */
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
+/** Why, where an outcome alone does not tell the device what to do. */
+export type OutcomeCode = 'precondition_failed';
+
+/** lww: versions are compared per task. merge: per field. */
+export const CONFLICT_STRATEGIES = ['lww', 'merge'] as const;
+export type ConflictStrategy = (typeof CONFLICT_STRATEGIES)[number];
+
 /** An accepted operation: its effective time is fixed, its fields are valid. */
 export interface AcceptedOperation extends Version {
   kind: OperationKind;
   taskId: string;
   /** The fields it sets; one that is absent stays as it is. */
   fields: Partial<TaskFields>;
+  /** Only to be applied to the task at this seq; 0: only if there is no such task. */
+  ifSeq?: number;
 }
 
 /** A task without what only the server's bookkeeping knows. */
-type MergedTask = Omit<Task, 'serverId' | 'seq' | 'lastSyncedAt'>;
+export type MergedTask = Omit<Task, 'serverId' | 'seq' | 'lastSyncedAt'>;
 
 export interface MergeResult {
   outcome: Outcome;
   /** The task after the operation; undefined when the operation has no effect. */
   changed?: MergedTask;
+  /** What became of each field; only where some were applied and others were not. */
+  fields?: FieldOutcomes;
+  code?: OutcomeCode;
 }
 
 const NEW_TASK_FIELDS: TaskFields = { title: '', description: null, completed: false };
 
 /** Decides one operation against the task as it is (undefined: no such task). The rules are DESIGN 3. */
-export function mergeOperation(task: Task | undefined, operation: AcceptedOperation): MergeResult {
+export function mergeOperation(
+  task: Task | undefined,
+  operation: AcceptedOperation,
+  strategy: ConflictStrategy = 'lww',
+): MergeResult {
+  // Met again after its log row was pruned: its effect is there already, whatever has become of its precondition.
+  if (task !== undefined && isInAlready(task, operation)) {
+    return { outcome: operation.kind === 'create' ? 'exists' : 'success' };
+  }
+  if (operation.ifSeq !== undefined && operation.ifSeq !== (task?.seq ?? 0)) {
+    return { outcome: 'conflict', code: 'precondition_failed' };
+  }
   if (task === undefined) {
     return operation.kind === 'create'
-      ? { outcome: 'success', changed: write(operation, NEW_TASK_FIELDS, operation.updatedAt) }
+      ? { outcome: 'success', changed: create(operation, strategy) }
       : { outcome: 'not_found' };
   }
-  const order = compareVersions(operation, versionOf(task));
-  // The same version is the same operation, met again after its log row was pruned: its effect is there already.
-  if (order === 0) return { outcome: operation.kind === 'create' ? 'exists' : 'success' };
-  if (order < 0) return { outcome: 'conflict' };
+  if (strategy === 'merge') return mergeFields(task, operation);
+  if (compareVersions(operation, versionOf(task)) < 0) return { outcome: 'conflict' };
   return { outcome: 'success', changed: write(operation, task, task.createdAt) };
 }
 
+/** The same version is the same operation: some field, or the task, shows it. */
+function isInAlready(task: Task, operation: AcceptedOperation): boolean {
+  return [versionOf(task), ...Object.values(task.fieldVersions ?? {})].some(
+    (version) => compareVersions(operation, version) === 0,
+  );
+}
+
+function create(operation: AcceptedOperation, strategy: ConflictStrategy): MergedTask {
+  const created = write(operation, NEW_TASK_FIELDS, operation.updatedAt);
+  return strategy === 'merge' ? { ...created, fieldVersions: createdFieldVersions(operation) } : created;
+}
+
+/** The whole task at the operation's version, also the fields that it leaves as they are. */
 function write(operation: AcceptedOperation, base: TaskFields, createdAt: string): MergedTask {
-  const set = operation.kind === 'delete' ? {} : operation.fields;
   return {
     id: operation.taskId,
-    title: set.title ?? base.title,
-    description: set.description === undefined ? base.description : set.description,
-    completed: set.completed ?? base.completed,
+    ...setFields(base, operation.kind === 'delete' ? {} : operation.fields),
     deleted: operation.kind === 'delete',
     createdAt,
     updatedAt: operation.updatedAt,
     updatedBy: operation.clientId,
     opId: operation.opId,
+    fieldVersions: null,
   };
 }
 
@@ -66,6 +100,8 @@ export interface FoldInput<Op extends AcceptedOperation> {
   /** Server time of this transaction, canonical. */
   now: string;
   newServerId: () => string;
+  /** lww if it is not given. */
+  strategy?: ConflictStrategy;
 }
 
 export interface Settled<Op extends AcceptedOperation> {
@@ -73,6 +109,9 @@ export interface Settled<Op extends AcceptedOperation> {
   outcome: Outcome;
   /** Null where there was no effect. */
   seq: number | null;
+  /** What became of each field, where not all of them won. */
+  fields?: FieldOutcomes;
+  code?: OutcomeCode;
   /** The version that a conflict lost to: written down now, because the task goes on changing. */
   lostTo?: Version;
   /** The operation found a tombstone and made a task of it again. */
@@ -95,19 +134,17 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
   let seq = input.seq;
   const settled = input.operations.map((operation): Settled<Op> => {
     const current = tasks.get(operation.taskId);
-    const result = mergeOperation(current, operation);
-    const { outcome } = result;
-    if (result.changed === undefined) {
-      const isLost = outcome === 'conflict' && current !== undefined;
-      return { operation, outcome, seq: null, ...(isLost ? { lostTo: versionOf(current) } : {}) };
-    }
+    const { changed: merged, ...result } = mergeOperation(current, operation, input.strategy);
+    const isLost = result.outcome === 'conflict' && result.code === undefined && current !== undefined;
+    const lost = isLost ? { lostTo: versionOf(current) } : {};
+    if (merged === undefined) return { operation, ...result, ...lost, seq: null };
     seq += 1;
     const serverId = current?.serverId ?? input.newServerId();
-    const task = { ...result.changed, serverId, seq, lastSyncedAt: input.now };
+    const task = { ...merged, serverId, seq, lastSyncedAt: input.now };
     tasks.set(task.id, task);
     changed.set(task.id, task);
     const isBack = current?.deleted === true && !task.deleted;
-    return { operation, outcome, seq, ...(isBack ? { broughtBack: true } : {}) };
+    return { operation, ...result, ...lost, seq, ...(isBack ? { broughtBack: true } : {}) };
   });
   return { settled, changed: [...changed.values()], seq };
 }

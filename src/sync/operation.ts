@@ -54,6 +54,7 @@ function itemSchema(data: Joi.ObjectSchema) {
     id: id.allow(null),
     task_id: id.allow(null),
     operation: Joi.valid('create', 'update', 'delete').required(),
+    if_seq: Joi.number().integer().min(0).allow(null),
     data,
   })
     .required()
@@ -72,6 +73,8 @@ export interface SentOperation {
   data: Record<string, unknown>;
   /** Canonical; undefined where the device gave none. */
   updatedAt?: string;
+  /** Only to be applied to the task at this seq; 0: only if there is no such task. */
+  ifSeq?: number;
   /** Equal for equal content: tells a resend from another operation under the same op_id. */
   contentHash: string;
 }
@@ -101,7 +104,9 @@ export function readOperation(item: unknown): { operation: SentOperation } | { i
     return { invalid: { field: 'data.id', message: `data.id is required: which task to ${kind}?` } };
   }
   const clientId = String(item.client_id);
-  const content = [kind, taskId ?? null, data];
+  const ifSeq = typeof item.if_seq === 'number' ? item.if_seq : undefined;
+  // Without a precondition the content is what it was before there were any: a resend across an upgrade is still known.
+  const content = [kind, taskId ?? null, data, ...(ifSeq === undefined ? [] : [ifSeq])];
   const updatedAt = parseTimestamp(textOf(data.updated_at) ?? '');
   return {
     operation: {
@@ -113,6 +118,7 @@ export function readOperation(item: unknown): { operation: SentOperation } | { i
       contentHash: hashContent(content),
       ...(taskId === undefined ? {} : { taskId }),
       ...(updatedAt === undefined ? {} : { updatedAt }),
+      ...(ifSeq === undefined ? {} : { ifSeq }),
     },
   };
 }

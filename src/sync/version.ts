@@ -7,6 +7,9 @@ export interface Version {
   opId: string;
 }
 
+/** Below every version that an operation can have. */
+export const LOWEST_VERSION: Version = { updatedAt: '', clientId: '', opId: '' };
+
 /**
  * Compares two versions by (updatedAt, clientId, opId).
  * @returns a negative number, zero or a positive number, as for Array.sort. Zero means: the very same operation.

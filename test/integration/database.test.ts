@@ -1,4 +1,5 @@
 // The database under strain: migrations started together, locks that are held, statements that take too long.
+import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { loadConfig } from '../../config/index.js';
 import { createLogger } from '../../src/logger.js';
@@ -8,13 +9,22 @@ import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
 
+/** The compiled migrations, by name. */
+function migrationFiles(): string[] {
+  const files = readdirSync(new URL('../../src/storage/migrations/', import.meta.url));
+  return files.flatMap((file) => (file.endsWith('.js') ? [file.slice(0, -3)] : [])).toSorted();
+}
+
 describe('migrations', () => {
-  it('run once when six processes start together', async () => {
+  it('run once, every one there is, in the order of their names, when six processes start together', async () => {
     const database = await createTestDatabase(import.meta.url);
     const config = loadConfig({ LOG_LEVEL: 'error' });
     await Promise.all(Array.from({ length: 6 }, () => migrateDatabase(database.url, config, logger)));
-    const applied = await queryDatabase<{ name: string }>(database.url, 'SELECT name FROM schema_migrations');
-    expect(applied.map((row) => row.name)).to.deep.equal(['0001_initial', '0002_operation_history']);
+    const applied = await queryDatabase<{ name: string }>(
+      database.url,
+      'SELECT name FROM schema_migrations ORDER BY applied_at, name',
+    );
+    expect(applied.map((row) => row.name)).to.deep.equal(migrationFiles());
     const workspaces = await queryDatabase<{ id: string }>(database.url, 'SELECT id FROM workspaces');
     expect(workspaces).to.deep.equal([{ id: 'default' }]);
     await database.drop();

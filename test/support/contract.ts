@@ -62,16 +62,28 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
 }
 
 function expectResult(item: Record<string, unknown>, index: number): void {
-  const optional = ['message', 'duplicate', 'field'].filter((key) => key in item);
+  const optional = ['message', 'duplicate', 'field', 'merged', 'fields', 'code'].filter((key) => key in item);
   expect(item).to.have.all.keys([...RESULT_KEYS, ...optional]);
   expect(item.index).to.equal(index);
   expect(item.status).to.be.oneOf(RESULT_STATUSES);
   if ('duplicate' in item) expect(item.duplicate).to.equal(true);
   if (item.status === 'error') expect(item.message, 'an error says why').to.be.a('string').that.is.not.empty;
   if ('field' in item) expect(item.field).to.be.a('string').that.is.not.empty;
+  if ('code' in item) expect([item.status, item.code]).to.deep.equal(['conflict', 'precondition_failed']);
+  expect('fields' in item, 'merged and fields come together').to.equal('merged' in item);
+  if ('fields' in item) expectMerged(item);
   if (item.resolved_data === null) return;
   expectTask(item.resolved_data);
   expect(item.resolved_data).to.include({ id: item.task_id, server_id: item.server_id });
+}
+
+/** A result of strategy merge in which both sides won. */
+function expectMerged(item: Record<string, unknown>): void {
+  expect(item).to.include({ status: 'success', merged: true });
+  expect(item.fields).to.be.an('object');
+  const fields = Object.entries(Object(item.fields));
+  for (const [name] of fields) expect(name).to.be.oneOf(['title', 'description', 'completed', 'deleted']);
+  expect(new Set(fields.map(([, what]) => what))).to.have.all.keys('applied', 'kept_server');
 }
 
 /** RFC 9457, with `error` beside `detail`. */

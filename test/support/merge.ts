@@ -1,6 +1,11 @@
 // Builders and arbitraries for the pure merge.
 import fc from 'fast-check';
-import { type AcceptedOperation, type FoldResult, foldOperations } from '../../src/sync/merge.js';
+import {
+  type AcceptedOperation,
+  type ConflictStrategy,
+  type FoldResult,
+  foldOperations,
+} from '../../src/sync/merge.js';
 import type { Task } from '../../src/sync/task.js';
 
 /** 2026-01-01T10:MM:00Z. */
@@ -21,6 +26,7 @@ export function task(changes: Partial<Task> = {}): Task {
     updatedAt: at(10),
     updatedBy: 'phone',
     opId: 'base',
+    fieldVersions: null,
     seq: 1,
     lastSyncedAt: at(10),
     ...changes,
@@ -40,13 +46,17 @@ export function operation(changes: Partial<AcceptedOperation> = {}): AcceptedOpe
   };
 }
 
-/** Folds operations one transaction after the other, as `splits` cuts them, from an empty workspace. */
-export function foldInBatches<Op extends AcceptedOperation>(batches: readonly (readonly Op[])[]) {
-  const tasks = new Map<string, Task>();
+/** Folds operations one transaction after the other, from an empty workspace or from `start`. */
+export function foldInBatches<Op extends AcceptedOperation>(
+  batches: readonly (readonly Op[])[],
+  strategy: ConflictStrategy = 'lww',
+  start: ReadonlyMap<string, Task> = new Map(),
+) {
+  const tasks = new Map(start);
   const settled: FoldResult<Op>['settled'] = [];
-  let seq = 0;
+  let seq = Math.max(0, ...[...start.values()].map((each) => each.seq));
   for (const operations of batches) {
-    const result = foldOperations({ tasks, operations, seq, now: NOW, newServerId: () => 'server' });
+    const result = foldOperations({ tasks, operations, seq, now: NOW, newServerId: () => 'server', strategy });
     for (const changed of result.changed) tasks.set(changed.id, changed);
     settled.push(...result.settled);
     seq = result.seq;
@@ -76,3 +86,16 @@ export const operations: fc.Arbitrary<AcceptedOperation[]> = fc
     { maxLength: 40 },
   )
   .map((list) => list.map((each, index) => ({ ...each, opId: `op-${index}` })));
+
+/** Cuts a list into batches anywhere. */
+export function split<Value>(list: readonly Value[], cuts: readonly number[]): Value[][] {
+  const places = [...new Set(cuts.filter((cut) => cut < list.length))].sort((a, b) => a - b);
+  return [0, ...places].map((start, index) => list.slice(start, places[index] ?? list.length));
+}
+
+/** All that must not depend on the order of arrival: everything but the server's bookkeeping. By id. */
+export function stateOf(tasks: ReadonlyMap<string, Task>) {
+  return [...tasks.values()]
+    .map(({ seq, serverId, lastSyncedAt, ...state }) => state)
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}

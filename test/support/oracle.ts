@@ -95,7 +95,8 @@ export async function expectMergeOf(databaseUrl: string, sent: readonly SentItem
   expect([Number(workspace?.seq), Number(workspace?.synced)]).to.deep.equal([folded.seq, sent.length]);
 }
 
-function acceptedAs(item: SentItem): AcceptedOperation {
+/** The operation that an item becomes whose time lies in the past. */
+export function acceptedAs(item: SentItem): AcceptedOperation {
   return {
     clientId: item.client_id,
     opId: item.op_id,

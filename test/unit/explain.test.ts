@@ -23,6 +23,8 @@ function story(changes: Partial<OperationStory>): OperationStory {
     status: 'success',
     seq: null,
     broughtBack: false,
+    outcomeCode: null,
+    fieldOutcomes: null,
     retryCount: 0,
     maxRetries: 3,
     error: null,
@@ -46,6 +48,16 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
     'success that was in already',
     {},
     "'Buy milk' from phone-1 at 10:25 changed nothing, because it had been applied before.",
+  ],
+  [
+    'success in some fields',
+    { seq: 7, fieldOutcomes: { title: 'applied', completed: 'kept_server' } },
+    "'Buy milk' from phone-1 at 10:25 was applied in part (title); the server kept newer edits of completed.",
+  ],
+  [
+    'conflict by its precondition',
+    { status: 'conflict', outcomeCode: 'precondition_failed' },
+    "'Buy milk' from phone-1 at 10:25 changed nothing, because the task had changed since the device saw it.",
   ],
   [
     'brought back',

@@ -1,9 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type AcceptedOperation, foldOperations, mergeOperation, type Outcome } from '../../src/sync/merge.js';
+import {
+  type AcceptedOperation,
+  CONFLICT_STRATEGIES,
+  foldOperations,
+  mergeOperation,
+  type Outcome,
+} from '../../src/sync/merge.js';
 import { type Task, versionOf } from '../../src/sync/task.js';
 import { compareVersions } from '../../src/sync/version.js';
-import { at, foldInBatches, NOW, operation, operations, task } from '../support/merge.js';
+import { at, foldInBatches, NOW, operation, operations, split, task } from '../support/merge.js';
 
 describe('merge: one operation (DESIGN 3)', () => {
   const live = task();
@@ -270,22 +276,21 @@ describe('merge: folding', () => {
     expect(tasks.get('t1')).to.deep.equal(task());
   });
 
-  it('splitting a sequence into batches anywhere changes nothing (I4)', () => {
-    fc.assert(
-      fc.property(operations, fc.array(fc.nat(40)), (list, cuts) => {
-        const places = [...new Set(cuts.filter((cut) => cut < list.length))].sort((a, b) => a - b);
-        const batches = [0, ...places].map((start, index) => list.slice(start, places[index] ?? list.length));
-        const whole = foldInBatches([list]);
-        const split = foldInBatches(batches);
-        const single = foldInBatches(list.map((each) => [each]));
-        for (const other of [split, single]) {
-          expect([...other.tasks]).to.have.deep.members([...whole.tasks]);
-          expect(other.settled).to.deep.equal(whole.settled);
-          expect(other.seq).to.equal(whole.seq);
-        }
-      }),
-    );
-  });
+  for (const strategy of CONFLICT_STRATEGIES) {
+    it(`splitting a sequence into batches anywhere changes nothing (I4, ${strategy})`, () => {
+      fc.assert(
+        fc.property(operations, fc.array(fc.nat(40)), (list, cuts) => {
+          const whole = foldInBatches([list], strategy);
+          for (const batches of [split(list, cuts), list.map((each) => [each])]) {
+            const other = foldInBatches(batches, strategy);
+            expect([...other.tasks]).to.have.deep.members([...whole.tasks]);
+            expect(other.settled).to.deep.equal(whole.settled);
+            expect(other.seq).to.equal(whole.seq);
+          }
+        }),
+      );
+    });
+  }
 
   it('sending any part of a sequence again changes no task and takes no seq (I2, I4)', () => {
     fc.assert(

@@ -40,6 +40,21 @@ describe('an operation', () => {
     expect(read).to.include({ taskId: 't9', opId: 'o9', kind: 'delete' });
   });
 
+  it('takes if_seq from beside its data; it is part of the content', () => {
+    expect(accepted(item({ if_seq: 0 })).ifSeq).to.equal(0);
+    expect(accepted(item({ if_seq: 17 })).ifSeq).to.equal(17);
+    for (const absent of [item(), item({ if_seq: null })]) expect(accepted(absent)).to.not.have.property('ifSeq');
+    const hashes = [{}, { if_seq: 0 }, { if_seq: 17 }].map((changes) => accepted(item(changes)).contentHash);
+    expect(new Set(hashes).size).to.equal(3);
+    expect(accepted(item({ if_seq: null })).contentHash).to.equal(hashes[0]);
+  });
+
+  for (const wrong of [-1, 1.5, '17', true, 2 ** 53]) {
+    it(`refuses if_seq ${JSON.stringify(wrong)}`, () => {
+      expect(refused(item({ if_seq: wrong })).field).to.equal('if_seq');
+    });
+  }
+
   it('leaves the id of a create to the server', () => {
     expect(accepted(item({ operation: 'create', data: { title: 'New' } })).taskId).to.equal(undefined);
   });

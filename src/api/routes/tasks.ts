@@ -1,5 +1,5 @@
 // /api/tasks: direct reads and writes of single tasks. A direct write is merged, logged and ordered like a device's operation.
-import { type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
 import { ApiError } from '../../errors.js';
 import { findTask, listTasks, TASK_SORTS, type TaskSort } from '../../storage/readTasks.js';
@@ -8,6 +8,7 @@ import { type DirectWrite, writeTask } from '../../storage/writeTask.js';
 import { fieldRules } from '../../sync/operation.js';
 import type { Task } from '../../sync/task.js';
 import { fromMicros, parseTimestamp } from '../../sync/timestamp.js';
+import { entityTag, isKnown, requireMatch } from '../conditions.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
@@ -114,7 +115,9 @@ const read =
   async (request, response) => {
     const id = readId(request.params.id);
     const task = await findTask(deps.database, workspaceOf(request), id);
-    response.json(presentTask(found(task?.deleted === true ? undefined : task, id)));
+    const live = found(task?.deleted === true ? undefined : task, id);
+    if (isKnown(request, live)) response.status(304).set('ETag', entityTag(live)).end();
+    else answerTask(response, live);
   };
 
 const create =
@@ -124,10 +127,7 @@ const create =
     const task = await write(deps, workspaceOf(request), 'create', id, fields, (current) => current === undefined);
     if (task === undefined)
       throw new ApiError('already_exists', `A task with the id ${id} exists (it may be a deleted one).`);
-    response
-      .status(201)
-      .location(`/api/tasks/${encodeURIComponent(task.id)}`)
-      .json(presentTask(task));
+    answerTask(response.status(201).location(`/api/tasks/${encodeURIComponent(task.id)}`), task);
   };
 
 const replace =
@@ -135,8 +135,9 @@ const replace =
   async (request, response) => {
     const { title, description = null, completed = false } = readBody(request, replaceBody);
     const id = readId(request.params.id);
-    const task = await write(deps, workspaceOf(request), 'update', id, { title, description, completed }, isLive);
-    response.json(presentTask(found(task, id)));
+    const fields = { title, description, completed };
+    const task = await write(deps, workspaceOf(request), 'update', id, fields, unchangedIf(request, isLive));
+    answerTask(response, found(task, id));
   };
 
 const patch =
@@ -151,15 +152,15 @@ const patch =
     const id = readId(request.params.id);
     const restores = deleted === false;
     const allows = (current: Task | undefined) => (restores ? current !== undefined : isLive(current));
-    const task = await write(deps, workspaceOf(request), 'update', id, fields, allows);
-    response.json(presentTask(found(task, id)));
+    const task = await write(deps, workspaceOf(request), 'update', id, fields, unchangedIf(request, allows));
+    answerTask(response, found(task, id));
   };
 
 const remove =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const id = readId(request.params.id);
-    const task = await write(deps, workspaceOf(request), 'delete', id, {}, isLive);
+    const task = await write(deps, workspaceOf(request), 'delete', id, {}, unchangedIf(request, isLive));
     response.json({ status: 'deleted', task: presentTask(found(task, id)) });
   };
 
@@ -174,9 +175,26 @@ async function write(
   const now = () => fromMicros(deps.clock.reserve(1));
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
-  const written = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, now, ...ids });
-  if (written !== undefined) deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
+  const strategy = deps.config.sync.conflictStrategy;
+  const written = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, strategy, now, ...ids });
+  if (written !== undefined) {
+    deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
+  }
   return written?.task;
+}
+
+/** One task and its ETag. */
+function answerTask(response: Response, task: TaskView) {
+  response.set('ETag', entityTag(task)).json(presentTask(task));
+}
+
+/** Adds If-Match to what a write allows. What would be 404 without the condition stays 404 (RFC 9110, 13.2.1). */
+function unchangedIf(request: Request, allows: DirectWrite['allows']): DirectWrite['allows'] {
+  return (task) => {
+    const isAllowed = allows(task);
+    if (isAllowed && task !== undefined) requireMatch(request, task);
+    return isAllowed;
+  };
 }
 
 const isLive = (task: Task | undefined) => task !== undefined && !task.deleted;

@@ -1,5 +1,6 @@
 // An accepted operation: the queue's truth while it is pending (I1), the operation log afterwards.
 import { Column, DataType, Model, PrimaryKey, Table } from 'sequelize-typescript';
+import type { FieldOutcomes } from '../../sync/mergeFields.js';
 import { TIMESTAMP } from '../timestampColumn.js';
 
 export type QueueStatus = 'pending' | 'synced' | 'failed';
@@ -44,11 +45,23 @@ export class SyncQueueItem extends Model {
   @Column({ type: TIMESTAMP, field: 'updated_at' })
   declare updatedAt: string;
 
+  /** Its precondition: the seq that the task must have, 0 for none; null: it has no precondition. */
+  @Column({ type: DataType.BIGINT, field: 'if_seq' })
+  declare ifSeq: number | null;
+
   @Column(DataType.TEXT)
   declare status: QueueStatus;
 
   @Column(DataType.TEXT)
   declare outcome: string | null;
+
+  /** Null unless it won in some fields and lost in others. */
+  @Column({ type: DataType.JSONB, field: 'field_outcomes' })
+  declare fieldOutcomes: FieldOutcomes | null;
+
+  /** Why it is a conflict, where that is not the version of the server's task. */
+  @Column({ type: DataType.TEXT, field: 'outcome_code' })
+  declare outcomeCode: string | null;
 
   @Column(DataType.BIGINT)
   declare seq: number | null;

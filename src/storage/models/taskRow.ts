@@ -1,5 +1,6 @@
 // A task or its tombstone. Its id is the client's; its place in the change feed is seq.
 import { Column, DataType, Model, PrimaryKey, Table } from 'sequelize-typescript';
+import type { FieldVersions } from '../../sync/task.js';
 import { TIMESTAMP } from '../timestampColumn.js';
 
 @Table({ tableName: 'tasks', timestamps: false })
@@ -38,6 +39,10 @@ export class TaskRow extends Model {
 
   @Column({ type: DataType.TEXT, field: 'op_id' })
   declare opId: string;
+
+  /** Strategy merge; null: every field has the version of the task. */
+  @Column({ type: DataType.JSONB, field: 'field_versions' })
+  declare fieldVersions: FieldVersions | null;
 
   @Column(DataType.BIGINT)
   declare seq: number;
