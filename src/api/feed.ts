@@ -1,7 +1,7 @@
 // The change feed as routes use it: cursors become positions and back, and pages are cut so that nothing is skipped or shown twice.
 import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
-import { readChanges, readFeedHead } from '../storage/readChanges.js';
+import { FeedCompacted, readChanges, readFeedHead } from '../storage/readChanges.js';
 import type { TaskView } from '../storage/taskView.js';
 import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
 import { invalidRequest } from './request.js';
@@ -33,9 +33,11 @@ export async function openFeed(database: Database, workspaceId: string, cursor: 
   if (sent === undefined) return { ...feed, position: { seq: 0, liveUntil: head.seq } };
   if (sent.scope !== scope || sent.seq > head.seq) throw expired('it belongs to another database or workspace');
   // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
-  if (Math.max(sent.seq, sent.liveUntil) < head.floorSeq) throw expired('deletions after it were compacted');
+  if (Math.max(sent.seq, sent.liveUntil) < head.floorSeq) throw expired(COMPACTED);
   return { ...feed, position: { seq: sent.seq, liveUntil: sent.liveUntil } };
 }
+
+const COMPACTED = 'deletions after it were compacted';
 
 function expired(why: string): ApiError {
   return new ApiError(
@@ -51,9 +53,11 @@ export interface FeedPage {
   next: Feed;
 }
 
-/** Reads at most `limit` changes from where the feed stands. */
+/** Reads at most `limit` changes from where the feed stands. @throws ApiError cursor_expired when compaction has passed it meanwhile */
 export async function readPage(database: Database, feed: Feed, limit: number): Promise<FeedPage> {
-  const found = await readChanges(database, feed.workspaceId, feed.position, limit + 1);
+  const found = await readChanges(database, feed.workspaceId, feed.position, limit + 1).catch((error: unknown) => {
+    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
+  });
   const changes = found.slice(0, limit);
   const hasMore = found.length > limit;
   const lastSeq = changes.at(-1)?.seq ?? feed.position.seq;

@@ -3,6 +3,7 @@ import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import type { SyncQueueItem } from '../storage/models/syncQueueItem.js';
 import type { OperationState } from '../storage/readBatch.js';
 import type { TaskView } from '../storage/taskView.js';
+import type { OutcomeCode } from '../sync/merge.js';
 
 /** A task as every route answers it. */
 export function presentTask(task: TaskView) {
@@ -50,13 +51,15 @@ export type ResultStatus = 'success' | 'conflict' | 'exists' | 'not_found' | 'er
 export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>) {
   const task = tasks.get(operation.taskId);
   const status = statusOf(operation);
-  const message = messageOf(status, operation.error);
+  const code = operation.outcomeCode;
+  const message = code === null ? messageOf(status, operation.error) : CODE_MESSAGES[code];
   return {
     operation: operation.kind,
     task_id: operation.taskId,
     server_id: task?.serverId ?? null,
     status,
     resolved_data: task === undefined ? null : presentTask(task),
+    ...(code === null ? {} : { code }),
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -66,6 +69,11 @@ function statusOf(operation: OperationState): ResultStatus {
   if (operation.status === 'failed') return 'error';
   return operation.outcome ?? 'error';
 }
+
+const CODE_MESSAGES: Record<OutcomeCode, string> = {
+  deleted_remotely:
+    'This task was deleted long ago and its content is gone. Drop the local copy, or create the task again as of now.',
+};
 
 function messageOf(status: ResultStatus, error: string | null): string | undefined {
   switch (status) {

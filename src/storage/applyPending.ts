@@ -133,12 +133,12 @@ WITH written AS (
   FROM jsonb_to_recordset($2::jsonb) AS t(id text, "serverId" uuid, title text, description text, completed boolean, deleted boolean,
     "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text, "opId" text, seq bigint, "lastSyncedAt" timestamptz)
   ON CONFLICT (workspace_id, id) DO UPDATE SET title = excluded.title, description = excluded.description,
-    completed = excluded.completed, deleted = excluded.deleted, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
+    completed = excluded.completed, deleted = excluded.deleted, stub = false, created_at = excluded.created_at, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
     op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at
 ), settled AS (
-  UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
+  UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, outcome_code = o.code, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
     next_attempt_at = NULL
-  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint)
+  FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, code text, seq bigint)
   WHERE q.workspace_id = $1 AND q.id = o.id
 )
 UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`;
@@ -151,7 +151,7 @@ export async function writeFold(
   now: string,
   transaction: Transaction,
 ): Promise<void> {
-  const settled = folded.settled.map(({ operation, outcome, seq }) => ({ id: operation.queueId, outcome, seq }));
+  const settled = folded.settled.map(({ operation, ...result }) => ({ id: operation.queueId, ...result }));
   await database.select(
     WRITE_FOLD,
     [workspaceId, JSON.stringify(folded.changed), JSON.stringify(settled), now, folded.seq, settled.length],

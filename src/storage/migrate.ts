@@ -4,8 +4,9 @@ import type { Transaction } from 'sequelize';
 import { Umzug } from 'umzug';
 import type { Database } from './database.js';
 import * as initial from './migrations/0001_initial.js';
+import * as compaction from './migrations/0004_compaction.js';
 
-const MIGRATIONS = [initial];
+const MIGRATIONS = [initial, compaction];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

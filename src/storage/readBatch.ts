@@ -1,5 +1,5 @@
 // Reading what became of a batch: its entries as they were received, and the state of the operations they stand for.
-import type { OperationKind, Outcome } from '../sync/merge.js';
+import type { OperationKind, Outcome, OutcomeCode } from '../sync/merge.js';
 import type { Database } from './database.js';
 import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
@@ -29,11 +29,13 @@ export interface OperationState {
   kind: OperationKind;
   status: QueueStatus;
   outcome: Outcome | null;
+  outcomeCode: OutcomeCode | null;
   error: string | null;
 }
 
 const STATE_COLUMNS = `q.id, q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId",
-  q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome, q.error`;
+  q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome,
+  q.outcome_code AS "outcomeCode", q.error`;
 
 /** The states of operations by their keys; a key that is not known has none. */
 export function readOperationsByKey(
@@ -56,7 +58,7 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
   );
 }
 
-/** Tasks and tombstones by id, as the server now has them. */
+/** Tasks and tombstones by id, as the server now has them; stubs are none. */
 export async function readTaskViews(
   database: Database,
   workspaceId: string,
@@ -64,7 +66,7 @@ export async function readTaskViews(
 ): Promise<Map<string, TaskView>> {
   const tasks = await database.select<TaskView>(
     `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
+     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[]) AND NOT t.stub`,
     [workspaceId, [...new Set(ids)]],
   );
   return new Map(tasks.map((task) => [task.id, task]));

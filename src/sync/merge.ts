@@ -8,6 +8,9 @@ export type OperationKind = 'create' | 'update' | 'delete';
 /** What became of an operation that was applied: the device's write won (success), or why it changed nothing. */
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
+/** Why, where an outcome alone does not tell the device what to do. */
+export type OutcomeCode = 'deleted_remotely';
+
 /** An accepted operation: its effective time is fixed, its fields are valid. */
 export interface AcceptedOperation extends Version {
   kind: OperationKind;
@@ -21,6 +24,7 @@ type MergedTask = Omit<Task, 'serverId' | 'seq' | 'lastSyncedAt'>;
 
 export interface MergeResult {
   outcome: Outcome;
+  code?: OutcomeCode;
   /** The task after the operation; undefined when the operation has no effect. */
   changed?: MergedTask;
 }
@@ -35,10 +39,19 @@ export function mergeOperation(task: Task | undefined, operation: AcceptedOperat
       : { outcome: 'not_found' };
   }
   const order = compareVersions(operation, versionOf(task));
+  if (task.stub) return mergeIntoStub(operation, order);
   // The same version is the same operation, met again after its log row was pruned: its effect is there already.
   if (order === 0) return { outcome: operation.kind === 'create' ? 'exists' : 'success' };
   if (order < 0) return { outcome: 'conflict' };
   return { outcome: 'success', changed: write(operation, task, task.createdAt) };
+}
+
+/** A stub stands for a task that is gone for good: only a create from after its deletion makes a task under its id, a new one. */
+function mergeIntoStub(operation: AcceptedOperation, order: number): MergeResult {
+  // The deletion itself, met again after its log row was pruned.
+  if (order === 0 && operation.kind === 'delete') return { outcome: 'success' };
+  if (order <= 0 || operation.kind !== 'create') return { outcome: 'conflict', code: 'deleted_remotely' };
+  return { outcome: 'success', changed: write(operation, NEW_TASK_FIELDS, operation.updatedAt) };
 }
 
 function write(operation: AcceptedOperation, base: TaskFields, createdAt: string): MergedTask {
@@ -49,6 +62,7 @@ function write(operation: AcceptedOperation, base: TaskFields, createdAt: string
     description: set.description === undefined ? base.description : set.description,
     completed: set.completed ?? base.completed,
     deleted: operation.kind === 'delete',
+    stub: false,
     createdAt,
     updatedAt: operation.updatedAt,
     updatedBy: operation.clientId,
@@ -70,7 +84,7 @@ export interface FoldInput<Op extends AcceptedOperation> {
 
 export interface FoldResult<Op extends AcceptedOperation> {
   /** One for each operation, in their order; seq is null where there was no effect. */
-  settled: { operation: Op; outcome: Outcome; seq: number | null }[];
+  settled: { operation: Op; outcome: Outcome; code: OutcomeCode | null; seq: number | null }[];
   /** Each changed task once, in its last state: one SQL statement may not touch a row twice. */
   changed: Task[];
   /** The workspace's seq after the last of them. */
@@ -85,13 +99,14 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
   const settled = input.operations.map((operation) => {
     const current = tasks.get(operation.taskId);
     const result = mergeOperation(current, operation);
-    if (result.changed === undefined) return { operation, outcome: result.outcome, seq: null };
+    const { outcome, code = null } = result;
+    if (result.changed === undefined) return { operation, outcome, code, seq: null };
     seq += 1;
     const serverId = current?.serverId ?? input.newServerId();
     const task = { ...result.changed, serverId, seq, lastSyncedAt: input.now };
     tasks.set(task.id, task);
     changed.set(task.id, task);
-    return { operation, outcome: result.outcome, seq };
+    return { operation, outcome, code, seq };
   });
   return { settled, changed: [...changed.values()], seq };
 }

@@ -62,12 +62,13 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
 }
 
 function expectResult(item: Record<string, unknown>, index: number): void {
-  const optional = ['message', 'duplicate', 'field'].filter((key) => key in item);
+  const optional = ['message', 'duplicate', 'field', 'code'].filter((key) => key in item);
   expect(item).to.have.all.keys([...RESULT_KEYS, ...optional]);
   expect(item.index).to.equal(index);
   expect(item.status).to.be.oneOf(RESULT_STATUSES);
   if ('duplicate' in item) expect(item.duplicate).to.equal(true);
   if (item.status === 'error') expect(item.message, 'an error says why').to.be.a('string').that.is.not.empty;
+  if ('code' in item) expect(item).to.include({ status: 'conflict', code: 'deleted_remotely' });
   if ('field' in item) expect(item.field).to.be.a('string').that.is.not.empty;
   if (item.resolved_data === null) return;
   expectTask(item.resolved_data);

@@ -91,8 +91,13 @@ async function follow(deps: ApiDeps, session: Session, response: Response, start
 
 /** The id of the last event is the cursor that the client holds, and so the one before the next change. */
 async function sendChanges(session: Session, tail: Tail, feed: Feed): Promise<Feed> {
+  const changes = await tail.after(feed.position.seq, feed.position.liveUntil);
   let current = feed;
-  for (const task of await tail.after(feed.position.seq)) {
+  // Nothing but what a bootstrap leaves out: its end is reached, else it would be looked for again and again.
+  if (changes.length === 0 && feed.position.seq < feed.position.liveUntil) {
+    current = { ...feed, position: { seq: feed.position.liveUntil, liveUntil: 0 } };
+  }
+  for (const task of changes) {
     const { liveUntil } = current.position;
     current = { ...current, position: { seq: task.seq, liveUntil: task.seq >= liveUntil ? 0 : liveUntil } };
     // A bootstrap that continues as a stream: what was deleted before it began is unknown to the device.

@@ -50,6 +50,10 @@ export class SyncQueueItem extends Model {
   @Column(DataType.TEXT)
   declare outcome: string | null;
 
+  /** Why, where the outcome alone does not tell the device what to do. */
+  @Column({ type: DataType.TEXT, field: 'outcome_code' })
+  declare outcomeCode: string | null;
+
   @Column(DataType.BIGINT)
   declare seq: number | null;
 
