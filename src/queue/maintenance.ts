@@ -40,9 +40,9 @@ export function startMaintenance(
   const redis =
     address.kind === 'redis' ? { asks: connectProducer(address), waits: connectWorker(address) } : undefined;
   const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
-  const pool = address.kind === 'postgres' ? postgresPool(address, 2) : {};
-  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool, ...prefix });
-  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run(), { connection: redis?.waits ?? pool, ...prefix });
+  const pool = (max: number) => (address.kind === 'postgres' ? postgresPool(address, max) : {});
+  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool(1), ...prefix });
+  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run(), { connection: redis?.waits ?? pool(2), ...prefix });
   const ignore = (error: unknown) => logger.debug('scheduled work: the queue does not answer', describeError(error));
   queue.on('error', ignore);
   worker.on('error', ignore);
