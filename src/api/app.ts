@@ -8,6 +8,7 @@ import { problemHandler, unknownAddress } from './middleware/problem.js';
 import { requestContext } from './middleware/requestContext.js';
 import { batchRoutes } from './routes/batches.js';
 import { changeRoutes } from './routes/changes.js';
+import { digestRoutes } from './routes/digest.js';
 import { queueRoutes } from './routes/queue.js';
 import { serviceRoutes } from './routes/service.js';
 import { streamRoutes } from './routes/stream.js';
@@ -23,7 +24,8 @@ export function createApp(deps: ApiDeps): Express {
   allowOrigins(app, deps.config.corsOrigins);
   app.use(serviceRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
-  app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), changeRoutes(deps), streamRoutes(deps));
+  app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps));
+  app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
   mountDashboard(app, deps);
   app.use(unknownAddress);
   app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));
