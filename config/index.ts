@@ -15,6 +15,9 @@ const url = (...schemes: string[]) =>
 
 const HOUR_MS = 3_600_000;
 
+/** A hundred years: the longest retention that still gives a date PostgreSQL knows. */
+const RETENTION_DAYS_MAX = 36_500;
+
 /** Every variable the product reads, with its default and limits. .env.example and the README table are tested against it. */
 export const environmentSchema = Joi.object({
   NODE_ENV: Joi.string().valid('development', 'production', 'test').default('development'),
@@ -63,6 +66,12 @@ export const environmentSchema = Joi.object({
   RECONCILE_AFTER_MS: integer(50, HOUR_MS, 5_000),
   RECONCILE_DIRECT_AFTER_MS: integer(50, HOUR_MS, 5_000),
 
+  TOMBSTONE_RETENTION_DAYS: integer(1, RETENTION_DAYS_MAX, 90),
+  STUB_RETENTION_DAYS: integer(0, RETENTION_DAYS_MAX, 275),
+  OPLOG_RETENTION_DAYS: integer(1, RETENTION_DAYS_MAX, 90),
+  COMPACTION_INTERVAL_MS: integer(100, 24 * HOUR_MS, HOUR_MS),
+  COMPACTION_CHUNK: integer(1, 10_000, 1_000),
+
   SHUTDOWN_TIMEOUT_MS: integer(100, 300_000, 10_000),
   DATA_DIR: Joi.string().min(1).default('./.data'),
 });
@@ -101,6 +110,11 @@ interface Environment {
   RECONCILE_INTERVAL_MS: number;
   RECONCILE_AFTER_MS: number;
   RECONCILE_DIRECT_AFTER_MS: number;
+  TOMBSTONE_RETENTION_DAYS: number;
+  STUB_RETENTION_DAYS: number;
+  OPLOG_RETENTION_DAYS: number;
+  COMPACTION_INTERVAL_MS: number;
+  COMPACTION_CHUNK: number;
   SHUTDOWN_TIMEOUT_MS: number;
   DATA_DIR: string;
 }
@@ -171,6 +185,14 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
       reconcileIntervalMs: settings.RECONCILE_INTERVAL_MS,
       reconcileAfterMs: settings.RECONCILE_AFTER_MS,
       reconcileDirectAfterMs: settings.RECONCILE_DIRECT_AFTER_MS,
+    },
+    compaction: {
+      tombstoneDays: settings.TOMBSTONE_RETENTION_DAYS,
+      /** How long a stub stays after its time as a tombstone. */
+      stubDays: settings.STUB_RETENTION_DAYS,
+      logDays: settings.OPLOG_RETENTION_DAYS,
+      intervalMs: settings.COMPACTION_INTERVAL_MS,
+      chunk: settings.COMPACTION_CHUNK,
     },
   });
 }

@@ -20,11 +20,14 @@ export interface ReconcileDeps {
   /** How long the queue must have been silent before operations are applied without it. */
   directAfterMs: number;
   applyDirectly: (job: ApplyJob) => Promise<unknown>;
+  /** Makes the schedule of maintenance again if it was lost. */
+  ensureSchedule: () => Promise<void>;
 }
 
 /** At most this many workspaces a round; the next round takes the others. */
 const WORKSPACES_PER_ROUND = 100;
 const CLEAN_EVERY_ROUNDS = 600;
+const SCHEDULE_EVERY_ROUNDS = 60;
 
 /** One round. @returns how many workspaces were dispatched or applied */
 export async function reconcile(deps: ReconcileDeps): Promise<number> {
@@ -79,6 +82,7 @@ export function startReconciler(
     for (let round = 1; !signal.aborted; round += 1) {
       try {
         await reconcile(deps);
+        if (round % SCHEDULE_EVERY_ROUNDS === 0) await deps.ensureSchedule();
         if (round % CLEAN_EVERY_ROUNDS === 0)
           await deps.producer.cleanFailed(KEEP_FAILED.age * 1_000, KEEP_FAILED.count);
       } catch (error) {

@@ -6,10 +6,12 @@ import { waitForDatabase } from '../src/awaitDatabase.js';
 import type { Logger } from '../src/logger.js';
 import { queueAddress } from '../src/queue/backend.js';
 import { startConsumer } from '../src/queue/consumer.js';
+import { startMaintenance } from '../src/queue/maintenance.js';
 import { createProducer } from '../src/queue/producer.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
 import type { Shutdown } from '../src/shutdown.js';
 import { createServerClock } from '../src/sync/clock.js';
+import { compact } from './compact.js';
 import { startHealthServer } from './healthServer.js';
 import { createJobProcessor } from './processJob.js';
 import { startReconciler } from './reconcile.js';
@@ -56,6 +58,13 @@ export async function startWorker(
       logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
     },
   });
+  const { intervalMs, ...compaction } = config.compaction;
+  const maintenance = startMaintenance(
+    queue,
+    () => compact({ database, logger, nowMicros, ...compaction, signal: shutdown.signal }),
+    { intervalMs, timeoutMs: config.queue.commandTimeoutMs, logger },
+  );
+  shutdown.push('maintenance', () => maintenance.close());
   const { reconcileAfterMs, reconcileDirectAfterMs, reconcileIntervalMs, concurrency } = config.worker;
   const reconciler = startReconciler(
     {
@@ -66,6 +75,7 @@ export async function startWorker(
       afterMs: reconcileAfterMs,
       directAfterMs: reconcileDirectAfterMs,
       applyDirectly: processJob,
+      ensureSchedule: maintenance.ensureSchedule,
     },
     reconcileIntervalMs,
     shutdown.signal,

@@ -8,6 +8,7 @@ import { problemHandler, unknownAddress } from './middleware/problem.js';
 import { requestContext } from './middleware/requestContext.js';
 import { batchRoutes } from './routes/batches.js';
 import { changeRoutes } from './routes/changes.js';
+import { digestRoutes } from './routes/digest.js';
 import { operationRoutes } from './routes/operations.js';
 import { queueRoutes } from './routes/queue.js';
 import { serviceRoutes } from './routes/service.js';
@@ -25,7 +26,7 @@ export function createApp(deps: ApiDeps): Express {
   app.use(serviceRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
-  app.use(changeRoutes(deps), streamRoutes(deps));
+  app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
   mountDashboard(app, deps);
   app.use(unknownAddress);
   app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));

@@ -1,7 +1,7 @@
 // The change feed as routes use it: cursors become positions and back, and pages are cut so that nothing is skipped or shown twice.
 import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
-import { readChanges, readFeedHead } from '../storage/readChanges.js';
+import { FeedCompacted, readBucket, readChanges, readFeedHead } from '../storage/readChanges.js';
 import type { TaskView } from '../storage/taskView.js';
 import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
 import { invalidRequest } from './request.js';
@@ -10,6 +10,8 @@ export interface Feed {
   workspaceId: string;
   /** What cursors of this feed carry. */
   scope: string;
+  /** Only the live tasks of this bucket of the digest; undefined: the whole feed. */
+  bucket: number | undefined;
   /** Where this reader stands. */
   position: FeedPosition;
   /** The workspace's last seq when the feed was opened. */
@@ -18,9 +20,15 @@ export interface Feed {
 
 /**
  * Opens a feed at a cursor, or at its beginning to bootstrap.
+ * @param bucket reads only the live tasks of this bucket of the digest; its cursors continue nothing else
  * @throws ApiError invalid_request for a text that is no cursor, cursor_expired for one that cannot be continued
  */
-export async function openFeed(database: Database, workspaceId: string, cursor: string | undefined): Promise<Feed> {
+export async function openFeed(
+  database: Database,
+  workspaceId: string,
+  cursor: string | undefined,
+  bucket?: number,
+): Promise<Feed> {
   const sent = cursor === undefined ? undefined : readCursor(cursor);
   if (cursor !== undefined && sent === undefined) {
     throw invalidRequest([
@@ -28,14 +36,18 @@ export async function openFeed(database: Database, workspaceId: string, cursor: 
     ]);
   }
   const head = await readFeedHead(database, workspaceId);
-  const scope = feedScope(head.incarnation, workspaceId);
-  const feed = { workspaceId, scope, headSeq: head.seq };
+  const scope = feedScope(head.incarnation, workspaceId, bucket);
+  const feed = { workspaceId, scope, bucket, headSeq: head.seq };
   if (sent === undefined) return { ...feed, position: { seq: 0, liveUntil: head.seq } };
-  if (sent.scope !== scope || sent.seq > head.seq) throw expired('it belongs to another database or workspace');
+  if (sent.scope !== scope || sent.seq > head.seq) throw expired(FOREIGN);
+  if (bucket !== undefined) return { ...feed, position: { seq: sent.seq, liveUntil: 0 } };
   // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
-  if (Math.max(sent.seq, sent.liveUntil) < head.floorSeq) throw expired('deletions after it were compacted');
+  if (Math.max(sent.seq, sent.liveUntil) < head.floorSeq) throw expired(COMPACTED);
   return { ...feed, position: { seq: sent.seq, liveUntil: sent.liveUntil } };
 }
+
+const FOREIGN = 'it belongs to another database, workspace or bucket';
+const COMPACTED = 'deletions after it were compacted';
 
 function expired(why: string): ApiError {
   return new ApiError(
@@ -51,9 +63,9 @@ export interface FeedPage {
   next: Feed;
 }
 
-/** Reads at most `limit` changes from where the feed stands. */
+/** Reads at most `limit` changes from where the feed stands. @throws ApiError cursor_expired when compaction has passed it meanwhile */
 export async function readPage(database: Database, feed: Feed, limit: number): Promise<FeedPage> {
-  const found = await readChanges(database, feed.workspaceId, feed.position, limit + 1);
+  const found = await readFrom(database, feed, limit + 1);
   const changes = found.slice(0, limit);
   const hasMore = found.length > limit;
   const lastSeq = changes.at(-1)?.seq ?? feed.position.seq;
@@ -61,6 +73,16 @@ export async function readPage(database: Database, feed: Feed, limit: number): P
   const seq = hasMore ? lastSeq : Math.max(lastSeq, feed.headSeq);
   const { liveUntil } = feed.position;
   return { changes, hasMore, next: { ...feed, position: { seq, liveUntil: seq >= liveUntil ? 0 : liveUntil } } };
+}
+
+async function readFrom(database: Database, feed: Feed, limit: number): Promise<TaskView[]> {
+  const { workspaceId, bucket, position } = feed;
+  if (bucket !== undefined) return readBucket(database, workspaceId, bucket, position.seq, limit);
+  try {
+    return await readChanges(database, workspaceId, position, limit);
+  } catch (error) {
+    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
+  }
 }
 
 /** The cursor of where a feed stands. */

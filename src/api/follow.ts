@@ -61,7 +61,12 @@ interface Place {
 
 async function sendChanges(sink: EventSink, tail: Tail, from: Place): Promise<Place> {
   let { feed, cursor } = from;
-  for (const task of await tail.after(feed.position.seq)) {
+  const changes = await tail.after(feed.position.seq, feed.position.liveUntil);
+  // Nothing but what a bootstrap leaves out: its end is reached, else it would be looked for again and again.
+  if (changes.length === 0 && feed.position.seq < feed.position.liveUntil) {
+    feed = { ...feed, position: { seq: feed.position.liveUntil, liveUntil: 0 } };
+  }
+  for (const task of changes) {
     const { liveUntil } = feed.position;
     feed = { ...feed, position: { seq: task.seq, liveUntil: task.seq >= liveUntil ? 0 : liveUntil } };
     // A bootstrap that continues live: what was deleted before it began is unknown to the device.

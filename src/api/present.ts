@@ -72,6 +72,9 @@ export function statusOf(operation: Pick<OperationState, 'status' | 'outcome'>):
   return operation.outcome ?? 'error';
 }
 
+const DELETED_REMOTELY =
+  'This task was deleted long ago and its content is gone. Drop the local copy, or create the task again as of now.';
+
 /** What there is to say about a status; undefined where the word says it all. */
 export function messageOf(
   status: OperationStatus,
@@ -89,6 +92,7 @@ export function messageOf(
         : 'The server keeps newer edits of some fields; resolved_data is the task.';
     case 'conflict':
       if (outcomeCode === 'precondition_failed') return preconditionMessage(ifSeq);
+      if (outcomeCode === 'deleted_remotely') return DELETED_REMOTELY;
       return 'The server has a newer version of this task; resolved_data is it.';
     case 'exists':
       return 'This create was applied before.';

@@ -14,8 +14,11 @@ const BUFFERED = 1_000;
 const READ = 500;
 
 export interface Tail {
-  /** Some changes after a seq, in order; none means that there are none yet. */
-  after(seq: number): Promise<TaskView[]>;
+  /**
+   * Some changes after a seq, in order; none means that there are none yet. Tombstones up to `liveUntil` may be left out.
+   * @throws FeedCompacted
+   */
+  after(seq: number, liveUntil: number): Promise<TaskView[]>;
   /** Resolves when there may be changes after `seq`, when a batch moved, after `timeoutMs`, or when `signal` aborts. */
   wait(seq: number, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** Stops following; must be called. */
@@ -74,7 +77,7 @@ function openTail(database: Database, levels: Levels, logger: Logger, workspaceI
     known = Math.max(known, head());
   }
 
-  async function after(seq: number): Promise<TaskView[]> {
+  async function after(seq: number, liveUntil: number): Promise<TaskView[]> {
     if (seq >= head() && known > complete) {
       // One read for all streams that were woken together.
       reading ??= readOn().finally(() => {
@@ -82,7 +85,7 @@ function openTail(database: Database, levels: Levels, logger: Logger, workspaceI
       });
       await reading;
     }
-    if (seq < floor) return readChanges(database, workspaceId, { seq, liveUntil: 0 }, READ);
+    if (seq < floor) return readChanges(database, workspaceId, { seq, liveUntil }, READ);
     return buffer.filter((task) => task.seq > seq).slice(0, READ);
   }
 

@@ -117,13 +117,13 @@ function openQueue(address: QueueAddress, redis: Redis | undefined) {
 }
 
 /** A queue whose Redis was never reachable does not close by itself (BullMQ #4656): then its socket is cut. */
-async function closeQueue(queue: { close(): Promise<void> }, redis: Redis | undefined, timeoutMs: number) {
+export async function closeQueue(queue: { close(): Promise<void> }, redis: Redis | undefined, timeoutMs: number) {
   await withTimeLimit(queue.close(), timeoutMs).catch(() => undefined);
   redis?.disconnect();
 }
 
 /** Rejects when `promise` has not settled within `timeoutMs`. */
-function withTimeLimit<Value>(promise: Promise<Value>, timeoutMs: number): Promise<Value> {
+export function withTimeLimit<Value>(promise: Promise<Value>, timeoutMs: number): Promise<Value> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -146,8 +146,8 @@ WITH written AS (
     "createdAt" timestamptz, "updatedAt" timestamptz, "updatedBy" text, "opId" text, seq bigint, "lastSyncedAt" timestamptz,
     "fieldVersions" jsonb)
   ON CONFLICT (workspace_id, id) DO UPDATE SET title = excluded.title, description = excluded.description,
-    completed = excluded.completed, deleted = excluded.deleted, created_at = excluded.created_at, updated_at = excluded.updated_at, updated_by = excluded.updated_by,
-    op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at,
+    completed = excluded.completed, deleted = excluded.deleted, stub = false, created_at = excluded.created_at,
+    updated_at = excluded.updated_at, updated_by = excluded.updated_by, op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at,
     field_versions = excluded.field_versions
 ), settled AS (
   UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,

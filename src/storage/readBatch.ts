@@ -61,7 +61,7 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
   );
 }
 
-/** Tasks and tombstones by id, as the server now has them. */
+/** Tasks and tombstones by id, as the server now has them; stubs are none. */
 export async function readTaskViews(
   database: Database,
   workspaceId: string,
@@ -69,7 +69,7 @@ export async function readTaskViews(
 ): Promise<Map<string, TaskView>> {
   const tasks = await database.select<TaskView>(
     `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[])`,
+     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[]) AND NOT t.stub`,
     [workspaceId, [...new Set(ids)]],
   );
   return new Map(tasks.map((task) => [task.id, task]));

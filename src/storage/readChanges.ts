@@ -1,6 +1,7 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
 import type { Database } from './database.js';
+import { BUCKET_OF_TASK } from './readDigest.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -28,19 +29,46 @@ export async function readFeedHead(database: Database, workspaceId: string): Pro
   return head;
 }
 
-const CHANGES = `
-SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-WHERE t.workspace_id = $1 AND t.seq > $2 AND (NOT t.deleted OR t.seq > $3)
-ORDER BY t.seq LIMIT $4`;
+/** The position is below the floor of the feed: deletions after it were compacted, and reading on would miss them. */
+export class FeedCompacted extends Error {
+  override name = 'FeedCompacted';
+}
 
-/** At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`. */
-export function readChanges(
+// The floor comes from the snapshot of the page: compaction may have passed the reader since he opened the feed.
+const CHANGES = `
+SELECT w.floor_seq AS "floorSeq", page.* FROM workspaces w LEFT JOIN LATERAL (
+  SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+  WHERE t.workspace_id = $1 AND t.seq > $2 AND (NOT t.deleted OR t.seq > $3 AND NOT t.stub)
+  ORDER BY t.seq LIMIT $4
+) page ON true
+WHERE w.id = $1 ORDER BY page.seq`;
+
+type ChangeRow = { floorSeq: number } & (TaskView | { id: null });
+
+/**
+ * At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`.
+ * @throws FeedCompacted
+ */
+export async function readChanges(
   database: Database,
   workspaceId: string,
   after: { seq: number; liveUntil: number },
   limit: number,
 ): Promise<TaskView[]> {
-  return database.select<TaskView>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+  const rows = await database.select<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+  // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
+  if (Math.max(after.seq, after.liveUntil) < (rows[0]?.floorSeq ?? 0)) throw new FeedCompacted();
+  return rows.flatMap(({ floorSeq, ...row }) => (row.id === null ? [] : [row]));
+}
+
+// Walks the workspace by seq and hashes every id: an index by bucket would cost every write, for a read that repairs what never breaks.
+const BUCKET = `
+SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+WHERE t.workspace_id = $1 AND t.seq > $2 AND NOT t.deleted AND ${BUCKET_OF_TASK} = $3 ORDER BY t.seq LIMIT $4`;
+
+/** At most `limit` live tasks of a bucket of the digest that changed after `seq`, by seq. */
+export function readBucket(database: Database, workspaceId: string, bucket: number, seq: number, limit: number) {
+  return database.select<TaskView>(BUCKET, [workspaceId, seq, bucket, limit]);
 }
 
 /** The last seq of each of the workspaces. */

@@ -6,7 +6,7 @@ import { FIELD_VERSIONS_COLUMN, SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView,
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Finds a task or tombstone by its id, else by its server id. */
+/** Finds a task or tombstone by its id, else by its server id; a stub is neither. */
 export async function findTask(
   database: Database,
   workspaceId: string,
@@ -15,7 +15,7 @@ export async function findTask(
 ): Promise<(TaskView & Task) | undefined> {
   const byColumn = async (column: 'id' | 'server_id') => {
     const sql = `SELECT ${TASK_COLUMNS}, ${FIELD_VERSIONS_COLUMN}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-      WHERE t.workspace_id = $1 AND t.${column} = $2`;
+      WHERE t.workspace_id = $1 AND t.${column} = $2 AND NOT t.stub`;
     const [task] = await database.select<TaskView & Task>(sql, [workspaceId, id], transaction);
     return task;
   };
@@ -44,7 +44,7 @@ export function listTasks(database: Database, request: TaskListRequest): Promise
   const bound = (value: unknown, type: string) => `$${bind.push(value)}::${type}`;
   const descending = request.sort.startsWith('-');
   const column = request.sort.endsWith('created_at') ? 't.created_at' : 't.updated_at';
-  const conditions = ['t.workspace_id = $1'];
+  const conditions = ['t.workspace_id = $1', 'NOT t.stub'];
   if (!request.includeDeleted) conditions.push('NOT t.deleted');
   if (request.completed !== undefined) conditions.push(`t.completed = ${bound(request.completed, 'boolean')}`);
   if (request.updatedSince !== undefined) {

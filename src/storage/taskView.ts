@@ -10,7 +10,7 @@ export interface TaskView extends Omit<Task, 'fieldVersions'> {
 }
 
 /** The columns of a task row `t`, named as in Task. */
-export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.description, t.completed, t.deleted,
+export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.description, t.completed, t.deleted, t.stub,
   t.created_at AS "createdAt", t.updated_at AS "updatedAt", t.updated_by AS "updatedBy", t.op_id AS "opId", t.seq,
   t.last_synced_at AS "lastSyncedAt"`;
 

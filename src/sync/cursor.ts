@@ -11,10 +11,10 @@ export interface FeedPosition {
 
 const TEXT = /^(\d{1,16})\.(\d{1,16})\.([\w-]{16})$/;
 
-/** A short name for one workspace in one incarnation of the database. */
-export function feedScope(incarnation: string, workspaceId: string): string {
+/** A short name for one workspace, or one bucket of it, in one incarnation of the database. */
+export function feedScope(incarnation: string, workspaceId: string, bucket?: number): string {
   return createHash('sha256')
-    .update(JSON.stringify([incarnation, workspaceId]))
+    .update(JSON.stringify(bucket === undefined ? [incarnation, workspaceId] : [incarnation, workspaceId, bucket]))
     .digest('base64url')
     .slice(0, 16);
 }

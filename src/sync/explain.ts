@@ -93,6 +93,9 @@ function tellFields(outcomes: FieldOutcomes): string {
 
 function tellConflict(story: OperationStory, when: (time: string) => string): string {
   const { lostTo, outcomeCode } = story;
+  if (outcomeCode === 'deleted_remotely') {
+    return 'changed nothing, because the task was deleted long ago and its content is gone';
+  }
   if (outcomeCode === 'precondition_failed')
     return 'changed nothing, because the task had changed since the device saw it';
   if (lostTo === undefined) return 'lost to a later write, because later writes win';

@@ -11,7 +11,7 @@ export type OperationKind = 'create' | 'update' | 'delete';
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
 /** Why, where an outcome alone does not tell the device what to do. */
-export type OutcomeCode = 'precondition_failed';
+export type OutcomeCode = 'precondition_failed' | 'deleted_remotely';
 
 /** lww: versions are compared per task. merge: per field. */
 export const CONFLICT_STRATEGIES = ['lww', 'merge'] as const;
@@ -47,6 +47,7 @@ export function mergeOperation(
   operation: AcceptedOperation,
   strategy: ConflictStrategy = 'lww',
 ): MergeResult {
+  if (task?.stub === true) return mergeIntoStub(task, operation, strategy);
   // Met again after its log row was pruned: its effect is there already, whatever has become of its precondition.
   if (task !== undefined && isInAlready(task, operation)) {
     return { outcome: operation.kind === 'create' ? 'exists' : 'success' };
@@ -76,12 +77,22 @@ function create(operation: AcceptedOperation, strategy: ConflictStrategy): Merge
   return strategy === 'merge' ? { ...created, fieldVersions: createdFieldVersions(operation) } : created;
 }
 
+/** A stub stands for a task that is gone for good: only a create from after its deletion makes a task under its id, a new one. */
+function mergeIntoStub(stub: Task, operation: AcceptedOperation, strategy: ConflictStrategy): MergeResult {
+  const order = compareVersions(operation, versionOf(stub));
+  // The deletion itself, met again after its log row was pruned.
+  if (order === 0 && operation.kind === 'delete') return { outcome: 'success' };
+  if (order <= 0 || operation.kind !== 'create') return { outcome: 'conflict', code: 'deleted_remotely' };
+  return { outcome: 'success', changed: create(operation, strategy) };
+}
+
 /** The whole task at the operation's version, also the fields that it leaves as they are. */
 function write(operation: AcceptedOperation, base: TaskFields, createdAt: string): MergedTask {
   return {
     id: operation.taskId,
     ...setFields(base, operation.kind === 'delete' ? {} : operation.fields),
     deleted: operation.kind === 'delete',
+    stub: false,
     createdAt,
     updatedAt: operation.updatedAt,
     updatedBy: operation.clientId,

@@ -69,6 +69,7 @@ function write(task: Task, operation: AcceptedOperation, won: (keyof TaskFields)
   return {
     id: task.id,
     ...setFields(task, set),
+    stub: false,
     deleted: isNewest ? operation.kind === 'delete' : task.deleted,
     createdAt: task.createdAt,
     updatedAt: own.updatedAt,

@@ -17,6 +17,8 @@ export interface Task extends TaskFields {
   id: string;
   serverId: string;
   deleted: boolean;
+  /** What is left of a tombstone after its retention: id and version. It looks like no task to everyone but the merge. */
+  stub: boolean;
   /** Effective time of the operation that created it, canonical. */
   createdAt: string;
   /** With updatedBy and opId: the version of the last write that won; under strategy merge the highest of its fields' versions. */

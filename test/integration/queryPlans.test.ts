@@ -4,8 +4,10 @@ import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
 import { acceptBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
+import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { finishBatches } from '../../src/storage/finishBatches.js';
+import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
@@ -205,4 +207,15 @@ describe('query plans', () => {
         }),
       50,
     ));
+
+  it('compacts: stubs, their end, the log and its batches', async () => {
+    const chunk = { workspaceId: WORKSPACE, before: '2027-03-02T00:00:00.000000Z', limit: 1_000 };
+    const nothing = { ...chunk, before: '2000-01-01T00:00:00.000000Z' };
+    const { database } = system;
+    await expectIndexed(async () => expect(await stubTombstones(database, nothing)).to.equal(0), 10);
+    await expectIndexed(async () => expect(await stubTombstones(database, chunk)).to.equal(1_000), 10);
+    await expectIndexed(async () => expect(await deleteStubs(database, chunk)).to.equal(1_000), 10);
+    await expectIndexed(async () => expect(await pruneBatches(database, chunk)).to.equal(1_000), 10);
+    await expectIndexed(async () => expect((await pruneOperations(database, chunk, 0)).deleted).to.equal(1_000), 10);
+  });
 });

@@ -22,6 +22,7 @@ export function task(changes: Partial<Task> = {}): Task {
     description: 'two litres',
     completed: false,
     deleted: false,
+    stub: false,
     createdAt: at(0),
     updatedAt: at(10),
     updatedBy: 'phone',

@@ -60,6 +60,11 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
     "'Buy milk' from phone-1 at 10:25 changed nothing, because the task had changed since the device saw it.",
   ],
   [
+    'conflict with a task that is gone for good',
+    { status: 'conflict', outcomeCode: 'deleted_remotely' },
+    "'Buy milk' from phone-1 at 10:25 changed nothing, because the task was deleted long ago and its content is gone.",
+  ],
+  [
     'brought back',
     { seq: 7, broughtBack: true },
     "'Buy milk' from phone-1 at 10:25 brought the deleted task back, because it is later than the delete.",

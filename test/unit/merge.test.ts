@@ -191,6 +191,53 @@ describe('merge: one operation (DESIGN 3)', () => {
   }
 });
 
+describe('merge: one operation on a stub', () => {
+  const stub = task({ deleted: true, stub: true, title: '', description: null });
+  const newer = at(20);
+  const older = at(5);
+  const gone = { outcome: 'conflict', code: 'deleted_remotely' };
+  const cases: [what: string, sent: Partial<AcceptedOperation>, ReturnType<typeof mergeOperation> | object][] = [
+    ['update, higher', { updatedAt: newer }, gone],
+    ['update, lower', { updatedAt: older }, gone],
+    ['delete, higher', { kind: 'delete', updatedAt: newer }, gone],
+    ['delete, lower', { kind: 'delete', updatedAt: older }, gone],
+    ['create, lower', { kind: 'create', updatedAt: older }, gone],
+    ['create, same version', { kind: 'create', updatedAt: at(10), clientId: 'phone', opId: 'base' }, gone],
+    [
+      'delete met again: success without an effect',
+      { kind: 'delete', updatedAt: at(10), clientId: 'phone', opId: 'base' },
+      { outcome: 'success' },
+    ],
+  ];
+  for (const [what, sent, expected] of cases) {
+    it(what, () => expect(mergeOperation(stub, operation(sent))).to.deep.equal(expected));
+  }
+
+  it('create, higher: a new task that takes nothing over', () => {
+    const { outcome, changed } = mergeOperation(stub, operation({ kind: 'create', fields: { title: 'Again' } }));
+    expect(outcome).to.equal('success');
+    expect(changed).to.deep.include({ title: 'Again', description: null, deleted: false, stub: false });
+    expect(changed).to.include({ createdAt: newer, updatedAt: newer, opId: 'o1' });
+  });
+
+  it('folds to one new task under the old id, with the code of what came before it', () => {
+    const kinds = [
+      operation({ opId: 'a' }),
+      operation({ opId: 'b', kind: 'create', fields: { title: 'Again' }, updatedAt: at(30) }),
+      operation({ opId: 'c', fields: { completed: true }, updatedAt: at(40) }),
+    ];
+    const tasks = new Map([['t1', stub]]);
+    const result = foldOperations({ tasks, operations: kinds, seq: 5, now: NOW, newServerId: () => 'other' });
+    expect(result.settled.map(({ outcome, code, seq }) => [outcome, code, seq])).to.deep.equal([
+      ['conflict', 'deleted_remotely', null],
+      ['success', null, 6],
+      ['success', null, 7],
+    ]);
+    expect(result.changed).to.have.length(1);
+    expect(result.changed[0]).to.include({ title: 'Again', completed: true, createdAt: at(30), serverId: 'server-t1' });
+  });
+});
+
 describe('merge: folding', () => {
   it('gives every effect the next seq and nothing else one (I3)', () => {
     const result = foldOperations({

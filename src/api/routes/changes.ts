@@ -2,12 +2,13 @@
 import { pipeline } from 'node:stream/promises';
 import { type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
+import { DIGEST_BUCKETS } from '../../storage/readDigest.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOf, type Feed, openFeed, readPage } from '../feed.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
-import { readQuery, workspaceOf } from '../request.js';
+import { invalidRequest, readQuery, workspaceOf } from '../request.js';
 import { abortOnEnd } from '../waiting.js';
 
 const PAGE_DEFAULT = 500;
@@ -17,10 +18,14 @@ const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: what the server holds in memory for it. */
 const LINES_A_READ = 1_000;
 
-const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number }>({
+const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
   limit: Joi.number().integer().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
   wait: Joi.number().min(0).max(WAIT_MAX_S).default(0),
+  bucket: Joi.number()
+    .integer()
+    .min(0)
+    .max(DIGEST_BUCKETS - 1),
 });
 
 /** The routes of the change feed. */
@@ -33,9 +38,12 @@ export function changeRoutes(deps: ApiDeps): Router {
 const changes =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
-    const { cursor, limit, wait } = readQuery(request, changesQuery);
+    const { cursor, limit, wait, bucket } = readQuery(request, changesQuery);
+    if (bucket !== undefined && wait > 0) {
+      throw invalidRequest([{ field: 'wait', message: 'wait is for the whole feed; leave it out with bucket' }]);
+    }
     const workspaceId = workspaceOf(request);
-    const feed = await openFeed(deps.database, workspaceId, cursor);
+    const feed = await openFeed(deps.database, workspaceId, cursor, bucket);
     response.vary('Accept');
     if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
     const page = await readOrWait(deps, response, feed, limit, wait * 1_000);

@@ -65,6 +65,7 @@ const reapply =
       // Without the time it once had: the new operation is made now.
       data: { id: lost.taskId, ...(lost.kind === 'delete' ? {} : fieldsOf(lost.data)) },
       allows: (task) => task !== undefined,
+      strategy: deps.config.sync.conflictStrategy,
       opId: deps.newId(),
       now: () => fromMicros(deps.clock.reserve(1)),
       newServerId: deps.newId,

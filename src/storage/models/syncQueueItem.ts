@@ -59,7 +59,7 @@ export class SyncQueueItem extends Model {
   @Column({ type: DataType.JSONB, field: 'field_outcomes' })
   declare fieldOutcomes: FieldOutcomes | null;
 
-  /** Why it is a conflict, where that is not the version of the server's task. */
+  /** Why, where the outcome alone does not tell the device what to do. */
   @Column({ type: DataType.TEXT, field: 'outcome_code' })
   declare outcomeCode: string | null;
 

@@ -28,6 +28,10 @@ export class TaskRow extends Model {
   @Column(DataType.BOOLEAN)
   declare deleted: boolean;
 
+  /** Deleted longer ago than the retention: only id, version and seq are left, and no reader sees it. */
+  @Column(DataType.BOOLEAN)
+  declare stub: boolean;
+
   @Column({ type: TIMESTAMP, field: 'created_at' })
   declare createdAt: string;
 

@@ -1,0 +1,49 @@
+// GET /api/sync/digest: checksums over the live tasks, by which a client verifies its copy. What differs is fetched again with
+// GET /api/sync/changes?bucket=N.
+import { type RequestHandler, Router } from 'express';
+import { type Digest, readDigest } from '../../storage/readDigest.js';
+import { fromMicros } from '../../sync/timestamp.js';
+import type { ApiDeps } from '../deps.js';
+import { cursorOf, openFeed } from '../feed.js';
+import { route } from '../middleware/methods.js';
+import { workspaceOf } from '../request.js';
+
+/** Digests that are kept until their workspace changes; 5 KB each. */
+const KEPT_MAX = 100;
+
+/** The route of digests. */
+export function digestRoutes(deps: ApiDeps): Router {
+  const router = Router();
+  route(router, '/api/sync/digest', { get: digest(deps) });
+  return router;
+}
+
+/** A digest reads every live task: while nothing changes, all who ask share one (I8). */
+function digest(deps: ApiDeps): RequestHandler {
+  const kept = new Map<string, { key: string; digest: Promise<Digest> }>();
+
+  function readOnce(workspaceId: string, key: string): Promise<Digest> {
+    const last = kept.get(workspaceId);
+    if (last?.key === key) return last.digest;
+    const read = { key, digest: readDigest(deps.database, workspaceId) };
+    kept.delete(workspaceId);
+    kept.set(workspaceId, read);
+    const [oldest] = kept.keys();
+    if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+    read.digest.catch(() => {
+      if (kept.get(workspaceId) === read) kept.delete(workspaceId);
+    });
+    return read.digest;
+  }
+
+  return async (request, response) => {
+    const workspaceId = workspaceOf(request);
+    const feed = await openFeed(deps.database, workspaceId, undefined);
+    const { seq, buckets } = await readOnce(workspaceId, `${feed.scope}.${feed.headSeq}`);
+    response.json({
+      buckets,
+      cursor: cursorOf({ ...feed, position: { seq, liveUntil: 0 } }),
+      server_time: fromMicros(deps.clock.nowMicros()),
+    });
+  };
+}

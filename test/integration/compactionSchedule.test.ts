@@ -1,0 +1,120 @@
+// Compaction as a scheduled job: one run an interval however many workers there are, a schedule that comes back, and writers that do
+// not notice.
+import { Queue } from 'bullmq';
+import { expect } from 'chai';
+import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
+import { createLogger } from '../../src/logger.js';
+import { connectProducer, postgresPool, queueAddress } from '../../src/queue/backend.js';
+import { MAINTENANCE_QUEUE_NAME, startMaintenance } from '../../src/queue/maintenance.js';
+import { countStubs, DAY_MS, KEEP_ALL, readFloor, runCompaction } from '../support/compaction.js';
+import { createItem, deleteItem, newId, updateItem } from '../support/operations.js';
+import { eventually, type System, startSystem } from '../support/system.js';
+
+const logger = createLogger({ level: 'error', process: 'test' });
+
+/** Where the queue of a system lives. */
+async function addressOf(system: System) {
+  const database = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
+  return queueAddress(system.config.queue, database, 5_000);
+}
+
+/** Removes everything from the maintenance queue, its schedule included. */
+async function obliterate(system: System) {
+  const address = await addressOf(system);
+  const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
+  const connection = redis ?? (address.kind === 'postgres' ? postgresPool(address, 1) : {});
+  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection, prefix: system.config.queue.prefix });
+  await queue.waitUntilReady();
+  await queue.obliterate({ force: true });
+  const schedules = await queue.getJobSchedulersCount();
+  await queue.close();
+  redis?.disconnect();
+  return schedules;
+}
+
+describe('scheduled compaction', () => {
+  it('runs in the workers, also after the queue has lost its schedule', async () => {
+    let nowMs = Date.UTC(2026, 0, 1);
+    const env = {
+      COMPACTION_INTERVAL_MS: '300',
+      TOMBSTONE_RETENTION_DAYS: '1',
+      RECONCILE_INTERVAL_MS: '50',
+    };
+    const system = await startSystem(import.meta.url, { nowMs: () => nowMs, workers: 2, env });
+    const deleteOne = async () => {
+      const id = newId('task');
+      await system.push([createItem(id), deleteItem(id)]);
+      nowMs += 2 * DAY_MS;
+    };
+    await deleteOne();
+    await eventually(async () => (await countStubs(system)) === 1);
+    expect(await obliterate(system)).to.equal(0);
+    await deleteOne();
+    await eventually(async () => (await countStubs(system)) === 2);
+    await system.stop();
+  });
+
+  it('runs once an interval, however many workers there are', async () => {
+    const system = await startSystem(import.meta.url, { workers: 0 });
+    const address = await addressOf(system);
+    const intervalMs = 400;
+    const runs: number[] = [];
+    let running = 0;
+    let mostAtOnce = 0;
+    const run = async () => {
+      running += 1;
+      mostAtOnce = Math.max(mostAtOnce, running);
+      runs.push(Date.now());
+      await system.database.select('SELECT pg_sleep(0.05)', []);
+      running -= 1;
+    };
+    const startedMs = Date.now();
+    const workers = Array.from({ length: 4 }, () =>
+      startMaintenance(address, run, { intervalMs, timeoutMs: 5_000, logger }),
+    );
+    await eventually(() => runs.length >= 8);
+    const intervals = (Date.now() - startedMs) / intervalMs;
+    await Promise.all(workers.map((worker) => worker.close()));
+    // One at the start, and one more where workers that start together find no schedule yet.
+    expect(runs.length).to.be.at.most(Math.ceil(intervals) + 2);
+    expect(mostAtOnce).to.be.at.most(2);
+    await system.stop();
+  });
+
+  it('lets writers pass: no error, no lost update, and the floor only rises', async () => {
+    const system = await startSystem(import.meta.url, { workers: 2, env: KEEP_ALL });
+    const rounds = 6;
+    let writersLeft = 4;
+    const write = async (writer: number) => {
+      const ids = Array.from({ length: 20 }, (_, index) => `w${writer}-${index}`);
+      const push = async (items: ReturnType<typeof createItem>[]) => {
+        const answer = await system.push(items, {}, { prefer: 'wait=30' });
+        expect(answer.body.summary, JSON.stringify(answer.body).slice(0, 500)).to.include({ success: ids.length });
+      };
+      for (let round = 1; round <= rounds; round += 1) {
+        await push(ids.map((id) => createItem(id, { title: `created ${round}` })));
+        await push(ids.map((id) => updateItem(id, { title: `round ${round}` })));
+        if (round < rounds) await push(ids.map((id) => deleteItem(id)));
+      }
+      writersLeft -= 1;
+    };
+    const floors: number[] = [];
+    const compactAll = async () => {
+      let stubbed = 0;
+      while (writersLeft > 0) {
+        // Every tombstone at once: what happens in months happens in each round.
+        const run = await runCompaction(system, () => Date.now() + 1_000, { tombstoneDays: 0, chunk: 7 });
+        stubbed += run.stubbed;
+        floors.push(await readFloor(system));
+      }
+      return stubbed;
+    };
+    const [stubbed] = await Promise.all([compactAll(), ...[0, 1, 2, 3].map(write)]);
+    expect(stubbed).to.be.greaterThan(0);
+    expect(floors).to.deep.equal([...floors].sort((a, b) => a - b));
+    const tasks = (await system.request('GET', '/api/tasks?limit=1000')).body;
+    expect(tasks).to.have.length(80);
+    for (const task of tasks) expect(task).to.include({ title: `round ${rounds}`, description: null });
+    await system.stop();
+  });
+});
