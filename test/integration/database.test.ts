@@ -14,7 +14,7 @@ describe('migrations', () => {
     const config = loadConfig({ LOG_LEVEL: 'error' });
     await Promise.all(Array.from({ length: 6 }, () => migrateDatabase(database.url, config, logger)));
     const applied = await queryDatabase<{ name: string }>(database.url, 'SELECT name FROM schema_migrations');
-    expect(applied.map((row) => row.name)).to.deep.equal(['0001_initial']);
+    expect(applied.map((row) => row.name)).to.deep.equal(['0001_initial', '0004_compaction']);
     const workspaces = await queryDatabase<{ id: string }>(database.url, 'SELECT id FROM workspaces');
     expect(workspaces).to.deep.equal([{ id: 'default' }]);
     await database.drop();

@@ -14,6 +14,7 @@ const ENDPOINTS = {
     'GET /api/sync/queue',
     'POST /api/sync/trigger',
     'GET /api/sync/changes',
+    'GET /api/sync/digest',
     'GET /api/sync/stream',
   ],
   health: ['GET /health', 'GET /health/live', 'GET /health/ready'],
