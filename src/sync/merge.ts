@@ -154,7 +154,7 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
     const task = { ...merged, serverId, seq, lastSyncedAt: input.now };
     tasks.set(task.id, task);
     changed.set(task.id, task);
-    const isBack = current?.deleted === true && !task.deleted;
+    const isBack = current?.deleted === true && !current.stub && !task.deleted;
     return { operation, ...result, ...lost, seq, ...(isBack ? { broughtBack: true } : {}) };
   });
   return { settled, changed: [...changed.values()], seq };

@@ -230,8 +230,8 @@ describe('merge: one operation on a stub', () => {
     const result = foldOperations({ tasks, operations: kinds, seq: 5, now: NOW, newServerId: () => 'other' });
     expect(result.settled.map(({ outcome, code, seq }) => [outcome, code, seq])).to.deep.equal([
       ['conflict', 'deleted_remotely', null],
-      ['success', null, 6],
-      ['success', null, 7],
+      ['success', undefined, 6],
+      ['success', undefined, 7],
     ]);
     expect(result.changed).to.have.length(1);
     expect(result.changed[0]).to.include({ title: 'Again', completed: true, createdAt: at(30), serverId: 'server-t1' });

@@ -18,6 +18,7 @@ const ENDPOINTS = {
     'GET /api/sync/operations/:id',
     'POST /api/sync/operations/:id/reapply',
     'GET /api/sync/changes',
+    'GET /api/sync/digest',
     'GET /api/sync/stream',
     'WebSocket /api/sync/ws',
   ],
