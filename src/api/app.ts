@@ -36,7 +36,16 @@ export function createApp(deps: ApiDeps): Express {
 /** Without CORS_ORIGIN no browser may read an answer from another origin, nor send JSON from there. */
 function allowOrigins(app: Express, origins: readonly string[]) {
   if (origins.length === 0) return;
-  const exposedHeaders = ['ETag', 'Link', 'Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id'];
+  const exposedHeaders = [
+    'ETag',
+    'Link',
+    'Location',
+    'Preference-Applied',
+    'Retry-After',
+    'Sync-Cursor',
+    'Sync-Pending',
+    'X-Request-Id',
+  ];
   const origin = origins.includes('*') ? '*' : [...origins];
   app.use('/api', cors({ origin, exposedHeaders, maxAge: 600 }));
 }

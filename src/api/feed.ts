@@ -85,6 +85,13 @@ async function readFrom(database: Database, feed: Feed, limit: number): Promise<
   }
 }
 
+/** Makes the cursors of a workspace's seqs. */
+export async function cursorsOf(database: Database, workspaceId: string): Promise<(seq: number) => string> {
+  const { incarnation } = await readFeedHead(database, workspaceId);
+  const scope = feedScope(incarnation, workspaceId);
+  return (seq) => writeCursor({ seq, liveUntil: 0 }, scope);
+}
+
 /** The cursor of where a feed stands. */
 export function cursorOf(feed: Feed): string {
   return writeCursor(feed.position, feed.scope);

@@ -120,6 +120,8 @@ export interface BatchView {
   operations: ReadonlyMap<string, OperationState>;
   tasks: ReadonlyMap<string, TaskView>;
   serverTime: string;
+  /** The feed's cursor of a seq. */
+  cursorAt: (seq: number) => string;
 }
 
 /** The key under which BatchView.operations holds an operation. */
@@ -141,12 +143,14 @@ export function presentBatch(view: BatchView) {
     pending: 0,
   };
   for (const item of items) summary[item.status] += 1;
+  const visibleAt = Math.max(0, ...items.map((item) => item.resolved_data?.seq ?? 0));
   return {
     batch_id: view.batchId,
     status: processed === total ? ('completed' as const) : ('processing' as const),
     progress: { total, processed, percent: Math.floor((processed / total) * 100) },
     summary,
     processed_items: items,
+    ...(visibleAt === 0 ? {} : { cursor: view.cursorAt(visibleAt) }),
     server_time: view.serverTime,
     ...(view.clock === null ? {} : { clock: presentClock(view.clock) }),
   };
@@ -183,5 +187,7 @@ function presentEntry(view: BatchView, entry: BatchEntry, index: number) {
     };
   }
   const isFirst = operation.batchId === view.batchId && operation.position === index;
-  return { ...key, ...presentOutcome(operation, view.tasks), ...(isFirst ? {} : { duplicate: true }) };
+  const outcome = presentOutcome(operation, view.tasks);
+  const visible = outcome.resolved_data === null ? {} : { cursor: view.cursorAt(outcome.resolved_data.seq) };
+  return { ...key, ...outcome, ...visible, ...(isFirst ? {} : { duplicate: true }) };
 }

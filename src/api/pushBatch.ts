@@ -8,6 +8,7 @@ import type { BatchEntry } from '../storage/models/syncBatch.js';
 import { type OperationState, readOperationsByKey, readTaskViews, type StoredBatch } from '../storage/readBatch.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
+import { cursorsOf } from './feed.js';
 import { operationKey, presentBatch } from './present.js';
 import { receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
@@ -100,12 +101,17 @@ const isSettled = (operations: OperationState[]) => operations.every((operation)
 
 async function describeBatch(deps: ApiDeps, workspaceId: string, batch: StoredBatch, operations: OperationState[]) {
   const taskIds = operations.map((operation) => operation.taskId);
+  const [tasks, cursorAt] = await Promise.all([
+    readTaskViews(deps.database, workspaceId, taskIds),
+    cursorsOf(deps.database, workspaceId),
+  ]);
   return presentBatch({
     batchId: batch.id,
     entries: batch.entries,
     clock: batch.clock,
     operations: new Map(operations.map((operation) => [operationKey(operation), operation])),
-    tasks: await readTaskViews(deps.database, workspaceId, taskIds),
+    tasks,
+    cursorAt,
     serverTime: fromMicros(deps.clock.nowMicros()),
   });
 }

@@ -89,6 +89,23 @@ describe('the change feed', () => {
     expect(Array.from({ length: 25 }, (_, index) => `page-${index}`).every((id) => ids.has(id))).to.equal(true);
   });
 
+  it('shows what a batch answered, from the cursors in its answer on and before', async () => {
+    const before = (await get('?limit=5000')).body;
+    const answer = await system.push([
+      item('create', 'seen-1', 'seen-1', { title: 'One' }),
+      item('create', 'seen-2', 'seen-2', { title: 'Two' }),
+      item('delete', 'never-was', 'seen-3'),
+    ]);
+    const [first, second, third] = answer.body.processed_items;
+    expect(titles(await get(`?cursor=${before.cursor}`))).to.deep.equal(['One', 'Two']);
+    expect(titles(await get(`?cursor=${first.cursor}`))).to.deep.equal(['Two']);
+    expect(second.cursor).to.equal(answer.body.cursor);
+    expect(third).to.not.have.property('cursor');
+    expect((await get(`?cursor=${answer.body.cursor}`)).body.changes).to.deep.equal([]);
+    expect(answer.headers.get('sync-cursor')).to.equal(answer.body.cursor);
+    expect(answer.headers.get('sync-pending')).to.equal('0');
+  });
+
   it('wait=N holds the answer until something is newer, written by a worker or directly', async () => {
     for (const write of [
       () => system.push([item('create', 'long-1', 'long-1', { title: 'By a worker' })]),

@@ -48,7 +48,8 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
   expect(answer.status, JSON.stringify(answer.body).slice(0, 500)).to.equal(status);
   expect(answer.headers.get('content-type')).to.match(/^application\/json\b/);
   const { body } = answer;
-  expect(body).to.have.all.keys('clock' in body ? [...BATCH_KEYS, 'clock'] : BATCH_KEYS);
+  const parts = ['clock', 'cursor'].filter((key) => key in body);
+  expect(body).to.have.all.keys([...BATCH_KEYS, ...parts]);
   expect(body.batch_id).to.match(UUID_V7);
   expect(body.status).to.equal(status === 200 ? 'completed' : 'processing');
   expect(body.server_time).to.match(CANONICAL);
@@ -62,7 +63,7 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
 }
 
 function expectResult(item: Record<string, unknown>, index: number): void {
-  const optional = ['message', 'duplicate', 'field', 'merged', 'fields', 'code'].filter((key) => key in item);
+  const optional = ['message', 'duplicate', 'field', 'merged', 'fields', 'code', 'cursor'].filter((key) => key in item);
   expect(item).to.have.all.keys([...RESULT_KEYS, ...optional]);
   expect(item.index).to.equal(index);
   expect(item.status).to.be.oneOf(RESULT_STATUSES);

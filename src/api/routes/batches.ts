@@ -49,5 +49,6 @@ function answer(response: Response, body: ReturnType<typeof presentBatch>) {
   if (body.status === 'processing') {
     response.status(202).location(`/api/sync/batches/${body.batch_id}`).set('Retry-After', '1');
   }
-  response.json(body);
+  if (body.cursor !== undefined) response.set('Sync-Cursor', body.cursor);
+  response.set('Sync-Pending', String(body.summary.pending)).json(body);
 }

@@ -47,7 +47,7 @@ const changes =
     response.vary('Accept');
     if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
     const page = await readOrWait(deps, response, feed, limit, wait * 1_000);
-    response.json({
+    response.set('Sync-Cursor', cursorOf(page.next)).json({
       changes: page.changes.map(presentTask),
       cursor: cursorOf(page.next),
       has_more: page.hasMore,

@@ -41,7 +41,7 @@ const status =
     const [counts, queue] = await Promise.all([countQueue(deps.database, workspaceOf(request)), readDepths(deps)]);
     const { pending, failed, synced, lastSyncedAt, oldestPendingAt } = counts;
     const oldestPendingS = oldestPendingAt === null ? null : secondsSince(oldestPendingAt, deps.clock.nowMicros());
-    response.json({
+    response.set('Sync-Pending', String(pending)).json({
       pending,
       failed,
       synced,
