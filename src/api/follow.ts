@@ -1,6 +1,7 @@
 // Following a feed live, whatever carries the events: changes chained by their cursors, and how far batches are. The reader's pace sets
 // ours: at most one read of changes waits for it, and one that takes nothing is told to start over and let go.
 import type { BatchProgress } from '../storage/readBatch.js';
+import { FeedCompacted } from '../storage/readChanges.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
 import { cursorOf, type Feed, openFeed } from './feed.js';
@@ -48,6 +49,10 @@ export async function follow(deps: ApiDeps, sink: EventSink, start: Feed, signal
       }
       if (waiting.length === 0) await tail.wait(at.feed.position.seq, LOOK_EVERY_MS, signal);
     }
+  } catch (error) {
+    if (!(error instanceof FeedCompacted)) throw error;
+    // Compaction overtook a reader that was far behind: it has to bootstrap.
+    sink.send('resync', { reason: 'compacted', cursor: at.cursor }, at.cursor);
   } finally {
     tail.release();
   }

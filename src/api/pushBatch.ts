@@ -9,6 +9,7 @@ import { type OperationState, readOperationsByKey, readTaskViews, type StoredBat
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
 import { cursorsOf } from './feed.js';
+import type { Watch } from './levelWaiter.js';
 import { operationKey, presentBatch } from './present.js';
 import { receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
@@ -44,19 +45,25 @@ export function readEnvelope(deps: ApiDeps, body: unknown): Envelope {
   return { items, clientTimestamp: 'client_timestamp' in body ? body.client_timestamp : undefined, receivedMicros };
 }
 
+/** A batch that is committed, and how to be told of its end. */
+interface Pushed {
+  batch: StoredBatch;
+  /** The operations that were new. */
+  ids: number[];
+  watch: Watch;
+}
+
 /**
- * Stores and dispatches a batch and waits for its operations.
- * @param wait how long at most, and what ends it before
- * @returns the body of the answer
+ * Stores and dispatches a batch; on return it is committed.
+ * @returns what awaitBatch takes, which must be called
  * @throws the driver's error when the batch could not be stored
  */
-export async function pushBatch(
+export async function storeBatch(
   deps: ApiDeps,
   workspaceId: string,
   batchId: string,
   envelope: Envelope,
-  wait: { waitMs: number; signal: AbortSignal },
-) {
+): Promise<Pushed> {
   const { items, clientTimestamp, receivedMicros } = envelope;
   const firstMicros = deps.clock.reserve(items.length);
   const received = receiveBatch({ items, clientTimestamp, firstMicros, receivedMicros, newTaskId: deps.newId });
@@ -65,8 +72,22 @@ export async function pushBatch(
   const ids = await acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now });
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
+  await dispatch(deps, workspaceId, batchId, ids);
+  return { batch, ids, watch };
+}
+
+/**
+ * Waits for the operations of a stored batch.
+ * @param wait how long at most, and what ends it before
+ * @returns the body of the answer
+ */
+export async function awaitBatch(
+  deps: ApiDeps,
+  workspaceId: string,
+  { batch, ids, watch }: Pushed,
+  wait: { waitMs: number; signal: AbortSignal },
+) {
   try {
-    await dispatch(deps, workspaceId, batchId, ids);
     const read = () => readOperations(deps, workspaceId, batch);
     const operations = await waitUntil(read, isSettled, { watch, isNew: ids.length > 0, ...wait });
     return await describeBatch(deps, workspaceId, batch, operations);

@@ -10,7 +10,7 @@ import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
 import type { ApiDeps } from './deps.js';
 import { follow, openLiveFeed } from './follow.js';
 import { describeProblem, toApiError } from './problem.js';
-import { pushBatch, readEnvelope } from './pushBatch.js';
+import { awaitBatch, readEnvelope, storeBatch } from './pushBatch.js';
 import { invalidRequest } from './request.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
 
@@ -87,6 +87,7 @@ function takePushes(
   sendError: (error: unknown, ref?: unknown) => void,
 ) {
   let underWay = 0;
+  let lastStored: Promise<unknown> = Promise.resolve();
   socket.on('message', async (data: RawData) => {
     let ref: unknown;
     underWay += 1;
@@ -100,7 +101,10 @@ function takePushes(
       }
       const envelope = readEnvelope(deps, message);
       const wait = { waitMs: deps.config.sync.waitMs, signal };
-      const body = await pushBatch(deps, DEFAULT_WORKSPACE_ID, deps.newId(), envelope, wait);
+      // One after the other: a device's batches are accepted in the order in which it sent them.
+      const storing = lastStored.then(() => storeBatch(deps, DEFAULT_WORKSPACE_ID, deps.newId(), envelope));
+      lastStored = storing.catch(() => undefined);
+      const body = await awaitBatch(deps, DEFAULT_WORKSPACE_ID, await storing, wait);
       sink.sendMessage({ type: 'result', ref, ...body });
     } catch (error) {
       sendError(error, ref);

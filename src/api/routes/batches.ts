@@ -5,7 +5,7 @@ import { findBatch } from '../../storage/readBatch.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import type { presentBatch } from '../present.js';
-import { pushBatch, readBatchNow, readEnvelope } from '../pushBatch.js';
+import { awaitBatch, readBatchNow, readEnvelope, storeBatch } from '../pushBatch.js';
 import { workspaceOf } from '../request.js';
 import { abortOnEnd, readWaitMs } from '../waiting.js';
 
@@ -29,7 +29,9 @@ const postBatch =
     const ending = abortOnEnd(response, deps.stopping);
     try {
       const wait = { waitMs, signal: ending.signal };
-      answer(response, await pushBatch(deps, workspaceOf(request), batchId, envelope, wait));
+      const workspaceId = workspaceOf(request);
+      const stored = await storeBatch(deps, workspaceId, batchId, envelope);
+      answer(response, await awaitBatch(deps, workspaceId, stored, wait));
     } finally {
       ending.dispose();
     }
