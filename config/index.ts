@@ -15,6 +15,19 @@ const url = (...schemes: string[]) =>
 
 const HOUR_MS = 3_600_000;
 
+const SSL_MODES = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
+const SSL_MODE_MESSAGE = `{{#label}} has an unknown sslmode; use one of ${SSL_MODES.join(', ')}`;
+
+/** A misspelt sslmode must not pass as the one that checks nothing. */
+function checkSslMode(value: string, helpers: Joi.CustomHelpers) {
+  const mode = new URL(value).searchParams.get('sslmode');
+  return mode === null || SSL_MODES.includes(mode) ? value : helpers.error('sslmode');
+}
+
+function checkDatabaseNumber(value: string, helpers: Joi.CustomHelpers) {
+  return /^\/?\d{0,3}$/.test(new URL(value).pathname) ? value : helpers.error('number');
+}
+
 /** A hundred years: the longest retention that still gives a date PostgreSQL knows. */
 const RETENTION_DAYS_MAX = 36_500;
 
@@ -26,14 +39,16 @@ export const environmentSchema = Joi.object({
   LOG_LEVEL: Joi.string().valid('error', 'warn', 'info', 'debug').default('info'),
   ADMIN_TOKEN: Joi.string().min(16).max(256),
 
-  DATABASE_URL: url('postgres', 'postgresql'),
+  DATABASE_URL: url('postgres', 'postgresql').custom(checkSslMode).messages({ sslmode: SSL_MODE_MESSAGE }),
   DATABASE_POOL_SIZE: integer(1, 100, 8),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000, 5_000),
   DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 5_000),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 10_000),
   DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
 
-  REDIS_URL: url('redis', 'rediss'),
+  REDIS_URL: url('redis', 'rediss')
+    .custom(checkDatabaseNumber)
+    .messages({ number: '{{#label}} ends with a database number, like redis://host:6379/0, or with nothing' }),
   REDIS_TLS_VERIFY: Joi.boolean().default(true),
   REDIS_COMMAND_TIMEOUT_MS: integer(50, 60_000, 1_000),
   QUEUE_PREFIX: Joi.string()
@@ -58,7 +73,10 @@ export const environmentSchema = Joi.object({
   SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
 
   WORKER_CONCURRENCY: integer(1, 256, 16),
-  WORKER_HEALTH_PORT: Joi.number().port(),
+  WORKER_HEALTH_PORT: Joi.number()
+    .port()
+    .invalid(Joi.ref('PORT'))
+    .messages({ 'any.invalid': '{{#label}} must differ from PORT: they belong to two processes' }),
   SYNC_MAX_RETRIES: integer(0, 100, 3),
   RETRY_BASE_MS: integer(1, 60_000, 500),
   RETRY_CAP_MS: integer(1, HOUR_MS, 30_000),
@@ -126,7 +144,13 @@ export class ConfigError extends Error {
 
 /** The environment of this process, completed from a .env file in the working directory if there is one. */
 export function readEnvironment(): NodeJS.ProcessEnv {
-  if (existsSync('.env')) process.loadEnvFile('.env');
+  try {
+    if (existsSync('.env')) process.loadEnvFile('.env');
+  } catch (error) {
+    throw new ConfigError(
+      `The file .env could not be read (${error instanceof Error ? error.message : error}). Mend or remove it.`,
+    );
+  }
   return process.env;
 }
 

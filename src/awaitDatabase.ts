@@ -12,7 +12,7 @@ const RETRY_MS = 1_000;
 
 /**
  * Opens the database once it answers and has its schema, and registers its closing.
- * @throws what is no transient fault, a wrong password for one
+ * @throws what is no transient fault
  */
 export async function waitForDatabase(
   url: string,

@@ -10,6 +10,8 @@ export interface Listening {
 
 /** How often a closing server looks whether its requests are answered. */
 const LOOK_EVERY_MS = 50;
+/** How long a client may take to read its last answer from a server that stops. */
+const ANSWER_LIMIT_MS = 5_000;
 
 /** Starts listening. @throws EADDRINUSE and the like */
 export function listen(server: Server, port: number, host: string): Promise<Listening> {
@@ -34,10 +36,11 @@ export function listen(server: Server, port: number, host: string): Promise<List
 }
 
 function close(server: Server, isAnswered: () => boolean): Promise<void> {
+  const deadline = performance.now() + ANSWER_LIMIT_MS;
   return new Promise((resolve) => {
     const cutIdle = () => {
       // Not closeIdleConnections(): it leaves those alone that have not sent a request yet, and they may stay for seconds.
-      if (isAnswered()) server.closeAllConnections();
+      if (isAnswered() || performance.now() > deadline) server.closeAllConnections();
     };
     const timer = setInterval(cutIdle, LOOK_EVERY_MS);
     server.close(() => {

@@ -41,7 +41,7 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
   const { workspaceId, firstId, lastId } = workspace;
   const job: ApplyJob = { workspaceId, count: lastId - firstId + 1, firstId, lastId, reason: 'reconcile' };
   try {
-    await deps.producer.enqueueOnce(`reconcile-${firstId}`, job);
+    await deps.producer.enqueueOnce(`reconcile-${firstId}-${lastId}`, job);
     deps.logger.info('waiting operations were dispatched again', { workspaceId, firstId, lastId });
   } catch (error) {
     const downSinceMs = deps.producer.downSinceMs();

@@ -1,5 +1,5 @@
 // Following a feed live, whatever carries the events: changes chained by their cursors, and how far batches are. The reader's pace sets
-// ours: at most one read of changes waits for it, and one that takes nothing is told to start over and let go.
+// ours: at most one short read of changes waits for it, and one that takes nothing is told to start over and let go.
 import type { BatchProgress } from '../storage/readBatch.js';
 import { FeedCompacted } from '../storage/readChanges.js';
 import { fromMicros } from '../sync/timestamp.js';
@@ -42,8 +42,9 @@ export async function follow(deps: ApiDeps, sink: EventSink, start: Feed, signal
   try {
     while (!signal.aborted) {
       for (const progress of waiting.splice(0)) sink.send('batch', presentProgress(progress), at.cursor);
-      at = await sendChanges(sink, tail, at);
-      if (!(await sink.drained(signal))) {
+      const sent = await sendChanges(sink, tail, at, signal);
+      at = sent.place;
+      if (sent.isStuck) {
         sink.send('resync', { reason: 'too slow', cursor: at.cursor }, at.cursor);
         return;
       }
@@ -64,7 +65,8 @@ interface Place {
   cursor: string;
 }
 
-async function sendChanges(sink: EventSink, tail: Tail, from: Place): Promise<Place> {
+/** Sends what there is, each change only when the one before has been taken: what waits for a slow reader is bounded in bytes. */
+async function sendChanges(sink: EventSink, tail: Tail, from: Place, signal: AbortSignal) {
   let { feed, cursor } = from;
   const changes = await tail.after(feed.position.seq, feed.position.liveUntil);
   // Nothing but what a bootstrap leaves out: its end is reached, else it would be looked for again and again.
@@ -72,6 +74,8 @@ async function sendChanges(sink: EventSink, tail: Tail, from: Place): Promise<Pl
     feed = { ...feed, position: { seq: feed.position.liveUntil, liveUntil: 0 } };
   }
   for (const task of changes) {
+    if (!(await sink.drained(signal))) return { place: { feed, cursor }, isStuck: true };
+    if (signal.aborted) break;
     const { liveUntil } = feed.position;
     feed = { ...feed, position: { seq: task.seq, liveUntil: task.seq >= liveUntil ? 0 : liveUntil } };
     // A bootstrap that continues live: what was deleted before it began is unknown to the device.
@@ -80,7 +84,7 @@ async function sendChanges(sink: EventSink, tail: Tail, from: Place): Promise<Pl
     sink.send('change', { task: presentTask(task), cursor: next, prev_cursor: cursor }, next);
     cursor = next;
   }
-  return { feed, cursor };
+  return { place: { feed, cursor }, isStuck: false };
 }
 
 function presentProgress({ batchId, total, pending }: BatchProgress) {

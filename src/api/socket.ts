@@ -15,17 +15,23 @@ import { invalidRequest } from './request.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
 
 export const SOCKET_PATH = '/api/sync/ws';
+const BASE = 'http://localhost';
 
 /** Batches of one socket that are under way at once; one more is refused, and can be sent again. */
 const PUSHES_MAX = 8;
+const REF_MAX_CHARS = 128;
+/** How long a peer may take to close before it is cut. */
+const CLOSE_LIMIT_MS = 2_000;
 
 /** Takes upgrades of an HTTP server to SOCKET_PATH. @returns closes all sockets */
 export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: deps.config.bodyLimitBytes });
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
-    const address = new URL(request.url ?? '/', 'http://localhost');
+    // Node takes its own listener off an upgraded connection: without one a reset would end the process.
+    connection.on('error', () => connection.destroy());
+    const address = URL.canParse(request.url ?? '/', BASE) ? new URL(request.url ?? '/', BASE) : undefined;
     const refused = refusal(deps, request, address);
-    if (refused !== undefined) {
+    if (refused !== undefined || address === undefined) {
       connection.end(`HTTP/1.1 ${refused}\r\nConnection: close\r\n\r\n`);
       return;
     }
@@ -36,12 +42,19 @@ export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void>
   return () =>
     new Promise((resolve) => {
       for (const socket of sockets.clients) socket.close(1001, 'the server stops');
-      sockets.close(() => resolve());
+      const timer = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, CLOSE_LIMIT_MS);
+      sockets.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
     });
 }
 
 /** A page of another origin may open a socket without asking (there is no CORS for them), so its origin is looked at here. */
-function refusal(deps: ApiDeps, request: IncomingMessage, address: URL): string | undefined {
+function refusal(deps: ApiDeps, request: IncomingMessage, address: URL | undefined): string | undefined {
+  if (address === undefined) return '400 Bad Request';
   if (address.pathname !== SOCKET_PATH) return '404 Not Found';
   if (deps.stopping.aborted) return '503 Service Unavailable';
   const { origin, host } = request.headers;
@@ -93,7 +106,7 @@ function takePushes(
     underWay += 1;
     try {
       const message = parseMessage(data);
-      ref = 'ref' in message ? message.ref : undefined;
+      ref = readRef(message);
       if (underWay > PUSHES_MAX)
         throw new ApiError('unavailable', `At most ${PUSHES_MAX} batches of a socket may be under way.`);
       if (!('type' in message) || message.type !== 'push') {
@@ -113,6 +126,16 @@ function takePushes(
       await sink.throttle(signal);
     }
   });
+}
+
+/** What the client calls its push. It is echoed, so it has to be short and flat. @throws ApiError invalid_request */
+function readRef(message: object): string | number | undefined {
+  const ref: unknown = 'ref' in message ? message.ref : undefined;
+  if (ref === undefined || typeof ref === 'number') return ref;
+  if (typeof ref === 'string' && ref.length <= REF_MAX_CHARS) return ref;
+  throw invalidRequest([
+    { field: 'ref', message: `ref must be a number or a string of at most ${REF_MAX_CHARS} characters` },
+  ]);
 }
 
 /** @throws ApiError invalid_json */

@@ -18,8 +18,9 @@ export function createSocketSink(socket: WebSocket): SocketSink {
   let flushed = Promise.resolve();
   const sendMessage = (message: object) => {
     if (socket.readyState !== socket.OPEN) return;
+    const text = JSON.stringify(message);
     flushed = new Promise((resolve) => {
-      socket.send(JSON.stringify(message), () => resolve());
+      socket.send(text, () => resolve());
     });
   };
   async function drained(signal: AbortSignal) {

@@ -12,6 +12,8 @@ import { createLevelWaiter } from './levelWaiter.js';
 /** Changes kept for streams that are a little behind: at 300 bytes a task, some 300 KB a workspace. */
 const BUFFERED = 1_000;
 const READ = 500;
+/** What one stream that is behind reads at once: with the longest descriptions about a megabyte. */
+const READ_BEHIND = 50;
 
 export interface Tail {
   /**
@@ -85,7 +87,7 @@ function openTail(database: Database, levels: Levels, logger: Logger, workspaceI
       });
       await reading;
     }
-    if (seq < floor) return readChanges(database, workspaceId, { seq, liveUntil }, READ);
+    if (seq < floor) return readChanges(database, workspaceId, { seq, liveUntil }, READ_BEHIND);
     return buffer.filter((task) => task.seq > seq).slice(0, READ);
   }
 

@@ -66,7 +66,8 @@ export function abortOnEnd(response: Response, stopping: AbortSignal): { signal:
   const end = () => controller.abort();
   response.once('close', end);
   stopping.addEventListener('abort', end);
-  if (stopping.aborted) end();
+  // A response that has closed already will not say so again.
+  if (stopping.aborted || response.destroyed) end();
   return {
     signal: controller.signal,
     dispose() {

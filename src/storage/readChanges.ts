@@ -15,9 +15,13 @@ export interface FeedHead {
 
 // A dump that is restored gets new oids, a physical restore or a failover a new timeline, a new cluster a new identifier. A copy of the
 // files shows none of this: for that an operator changes sync_identity.
+// Not the control file's timeline: after a promotion that stays the old one until the next checkpoint is complete.
+const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
+    ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
+
 const HEAD = `
 SELECT w.seq, w.floor_seq AS "floorSeq",
-  concat_ws('-', (pg_control_system()).system_identifier, (pg_control_checkpoint()).timeline_id,
+  concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
     (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
     (SELECT incarnation FROM sync_identity)) AS incarnation
 FROM workspaces w WHERE w.id = $1`;

@@ -1,5 +1,6 @@
 // The WebSocket: the stream's events and pushed batches over one connection.
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { eventually, type System, startSystem } from '../support/system.js';
@@ -105,5 +106,37 @@ describe('the WebSocket', () => {
     });
     const [error] = await once(stranger, 'error');
     expect(String(error)).to.match(/403/);
+  });
+
+  it('survives upgrades that make no sense, and peers that are gone before they are refused', async () => {
+    const { hostname, port } = new URL(system.url);
+    const upgrade = (target: string) =>
+      `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    const refused = connect(Number(port), hostname);
+    refused.write(upgrade('//'));
+    const [answer] = await once(refused, 'data');
+    expect(String(answer)).to.match(/^HTTP\/1\.1 400/);
+    const gone = Array.from({ length: 50 }, async () => {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      socket.write(upgrade('/nope'));
+      setImmediate(() => socket.resetAndDestroy());
+      await once(socket, 'close');
+    });
+    await Promise.all(gone);
+    expect((await system.request('GET', '/health')).status).to.equal(200);
+  });
+
+  it('refuses a ref that is no short name, however deep', async () => {
+    const client = await open();
+    client.socket.send(`{"type":"push","ref":${'['.repeat(100_000)}${']'.repeat(100_000)},"items":[]}`);
+    client.socket.send(JSON.stringify({ type: 'push', ref: 'x'.repeat(129), items: [] }));
+    await eventually(() => client.messages.filter((each) => each.type === 'error').length === 2);
+    for (const { problem, ref } of client.messages.filter((each) => each.type === 'error')) {
+      expect(problem.code).to.equal('invalid_request');
+      expect(ref).to.equal(undefined);
+    }
+    await client.close();
   });
 });

@@ -69,4 +69,31 @@ describe('statements', () => {
       expect(answer.status).to.equal(202);
     });
   });
+
+  it('what an app puts beside the fields of a task is kept, listed in pages of bounded size, and not loaded to be applied', async () => {
+    const attachment = 'x'.repeat(900_000);
+    for (let index = 0; index < 12; index += 1) {
+      const data = { id: `large-${index}`, title: 'T', description: null, attachment };
+      const item = { client_id: 'c', op_id: `large-${index}`, operation: 'create', data };
+      expect((await system.push([item], {}, { prefer: 'respond-async' })).status).to.equal(202);
+    }
+    const first = await system.request('GET', '/api/sync/queue?limit=100');
+    expect(first.body.length).to.be.within(1, 10);
+    expect(first.headers.get('link')).to.match(/rel="next"/);
+    const read: string[] = [];
+    const { sequelize } = system.database;
+    sequelize.options.logging = (sql) => void read.push(sql);
+    const request = {
+      workspaceId: 'default',
+      upTo: Number.MAX_SAFE_INTEGER,
+      limit: 500,
+      now: () => NOW,
+      newServerId: newUuid,
+    };
+    const applied = await applyPending(system.database, request);
+    sequelize.options.logging = false;
+    expect(applied.settled).to.be.at.least(12);
+    expect(read.some((sql) => /task_data AS data/.test(sql))).to.equal(false);
+    expect((await system.request('GET', '/api/tasks/large-0')).body).to.include({ title: 'T', description: null });
+  });
 });

@@ -57,4 +57,10 @@ describe('configuration', () => {
   it('says how to get a database where there is none', () => {
     expect(() => requireDatabaseUrl(loadConfig({}))).to.throw(ConfigError, /DATABASE_URL is not set.*npm start/);
   });
+
+  it('refuses a misspelt sslmode, a database name for Redis, and one port for two processes', () => {
+    expect(refusal({ DATABASE_URL: 'postgres://u:p@h/d?sslmode=verify_full' })).to.match(/unknown sslmode; use one of/);
+    expect(refusal({ REDIS_URL: 'redis://h:6379/abc' })).to.match(/REDIS_URL ends with a database number/);
+    expect(refusal({ PORT: '5001', WORKER_HEALTH_PORT: '5001' })).to.match(/WORKER_HEALTH_PORT must differ from PORT/);
+  });
 });

@@ -93,5 +93,13 @@ async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
       yield hasMore ? text : `${text}${JSON.stringify({ cursor: cursorOf(feed) })}\n`;
     }
   }
-  await pipeline(lines, response);
+  const ending = abortOnEnd(response, deps.stopping);
+  try {
+    await pipeline(lines, response, { signal: ending.signal });
+  } catch (error) {
+    // The client or this process went: an answer without its last line, the cursor, is not complete.
+    if (!ending.signal.aborted) throw error;
+  } finally {
+    ending.dispose();
+  }
 }

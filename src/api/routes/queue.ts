@@ -73,11 +73,10 @@ const list =
   async (request, response) => {
     const query = readQuery(request, queueQuery);
     const afterId = query.cursor === undefined ? 0 : decodeCursor(query.cursor, isPlace)[0];
-    const items = await listQueue(deps.database, workspaceOf(request), query.status, afterId, query.limit + 1);
-    const page = items.slice(0, query.limit);
-    const last = page.at(-1);
-    if (items.length > page.length && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
-    response.json(page.map(presentQueueItem));
+    const { items, hasMore } = await listQueue(deps.database, workspaceOf(request), query.status, afterId, query.limit);
+    const last = items.at(-1);
+    if (hasMore && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
+    response.json(items.map(presentQueueItem));
   };
 
 const isPlace = (value: unknown): value is [number] =>

@@ -28,21 +28,24 @@ const stream =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     response.once('close', deps.streams.open());
-    const cursor = request.get('last-event-id') || readQuery(request, streamQuery).cursor;
-    const feed = await openLiveFeed(deps, workspaceOf(request), cursor);
-    // Proxies of the nginx family would hold the events back.
-    const headers = { 'X-Accel-Buffering': 'no' };
-    const session = await createSession(request, response, { keepAlive: HEARTBEAT_MS, retry: 1_000, headers });
+    // From the beginning: a client may go while its stream is being opened.
     const ending = abortOnEnd(response, deps.stopping);
     try {
+      const cursor = request.get('last-event-id') || readQuery(request, streamQuery).cursor;
+      const feed = await openLiveFeed(deps, workspaceOf(request), cursor);
+      // Proxies of the nginx family would hold the events back.
+      const headers = { 'X-Accel-Buffering': 'no' };
+      const session = await createSession(request, response, { keepAlive: HEARTBEAT_MS, retry: 1_000, headers });
       await follow(deps, sinkOf(session, response), feed, ending.signal);
+      response.end();
     } catch (error) {
+      if (!response.headersSent) throw error;
       // The client comes back with its last cursor and loses nothing.
       deps.logger.warn('a stream ended', { requestId: requestIdOf(response), ...describeError(error) });
+      response.end();
     } finally {
       ending.dispose();
     }
-    response.end();
   };
 
 function sinkOf(session: Session, response: Response): EventSink {
