@@ -16,7 +16,7 @@ const PAGE_MAX = 5_000;
 const WAIT_MAX_S = 30;
 const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: what the server holds in memory for it. */
-const LINES_A_READ = 1_000;
+const LINES_A_READ = 250;
 
 const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),

@@ -1,5 +1,4 @@
 // GET /api/sync/stream: the change feed as Server-Sent Events.
-import { once } from 'node:events';
 import { createSession, type Session } from 'better-sse';
 import { type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
@@ -14,6 +13,8 @@ import { abortOnEnd } from '../waiting.js';
 const HEARTBEAT_MS = 15_000;
 /** A client that takes nothing for this long is let go. */
 const STUCK_AFTER_MS = 15_000;
+/** What the rest of an ended stream may take to leave. */
+const END_LIMIT_MS = 1_000;
 
 const streamQuery = Joi.object<{ cursor?: string }>({ cursor: Joi.string().max(256) });
 
@@ -36,30 +37,47 @@ const stream =
       // Proxies of the nginx family would hold the events back.
       const headers = { 'X-Accel-Buffering': 'no' };
       const session = await createSession(request, response, { keepAlive: HEARTBEAT_MS, retry: 1_000, headers });
+      response.on('error', (error) => deps.logger.debug('a stream failed', describeError(error)));
       await follow(deps, sinkOf(session, response), feed, ending.signal);
-      response.end();
+      letGo(response);
     } catch (error) {
       if (!response.headersSent) throw error;
       // The client comes back with its last cursor and loses nothing.
       deps.logger.warn('a stream ended', { requestId: requestIdOf(response), ...describeError(error) });
-      response.end();
+      letGo(response);
     } finally {
       ending.dispose();
     }
   };
 
+/** Ends a stream; one whose client takes nothing would never end by itself, and keep its place. */
+function letGo(response: Response) {
+  response.end();
+  const timer = setTimeout(() => response.destroy(), END_LIMIT_MS);
+  response.once('close', () => clearTimeout(timer));
+}
+
 function sinkOf(session: Session, response: Response): EventSink {
   return {
     send: (name, data, cursor) => void session.push(data, name, cursor),
-    async drained(signal) {
-      if (!response.writableNeedDrain) return true;
-      try {
-        await once(response, 'drain', { signal: AbortSignal.any([AbortSignal.timeout(STUCK_AFTER_MS), signal]) });
-        return true;
-      } catch {
-        // Aborted: by the time limit, or by the end of the stream, which is no fault of the client's.
-        return signal.aborted;
-      }
+    drained(signal) {
+      if (!response.writableNeedDrain) return Promise.resolve(true);
+      // By hand: AbortSignal.any() over AbortSignal.timeout() may be collected as garbage before it fires.
+      return new Promise((resolve) => {
+        const settle = (isTaken: boolean) => () => {
+          clearTimeout(timer);
+          response.off('drain', taken);
+          signal.removeEventListener('abort', ended);
+          resolve(isTaken);
+        };
+        const taken = settle(true);
+        // The end of the stream is no fault of the client's.
+        const ended = settle(true);
+        const timer = setTimeout(settle(false), STUCK_AFTER_MS);
+        response.once('drain', taken);
+        signal.addEventListener('abort', ended);
+        if (signal.aborted) ended();
+      });
     },
   };
 }
