@@ -130,7 +130,7 @@ if (testBackend === 'postgres') {
     if (isRoot && findAccount('postgres') !== undefined) {
       it('runs as a system user where root may not have a namespace, with the data where it belongs', async () => {
         const server = await start(folder.path, ['account']);
-        expect(said.join()).to.match(/runs as the system user postgres\./);
+        expect(said.join()).to.match(/runs as the system user postgres\b/);
         expect(server.dataFolder).to.equal(join(folder.path, 'postgres'));
         expect(statSync(server.dataFolder).uid).to.equal(findAccount('postgres')?.uid);
         expect(readFileSync(`/proc/${server.child.pid}/status`, 'utf8')).to.match(

@@ -108,7 +108,8 @@ describe('query plans', () => {
     for (const seq of [0, COUNT / 2, COUNT - 3]) {
       await expectIndexed(() => readChanges(system.database, WORKSPACE, { seq, liveUntil: 0 }, 501), 1_500);
     }
-    await expectIndexed(() => readFeedHead(system.database, WORKSPACE), 10);
+    // It also looks through the server's list of databases, of which other tests make some.
+    await expectIndexed(() => readFeedHead(system.database, WORKSPACE), 500);
   });
 
   it('finds a batch', () => expectIndexed(() => findBatch(system.database, WORKSPACE, uuidOf(1_000)), 10));
