@@ -1,13 +1,11 @@
 // Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
 // with `shutdown`, jobs first.
 import { v7 as newUuid } from 'uuid';
-import { type Config, requireDatabaseUrl } from '../config/index.js';
-import { waitForDatabase } from '../src/awaitDatabase.js';
+import type { Config } from '../config/index.js';
+import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
-import { queueAddress } from '../src/queue/backend.js';
 import { startConsumer } from '../src/queue/consumer.js';
 import { startMaintenance } from '../src/queue/maintenance.js';
-import { createProducer } from '../src/queue/producer.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
 import type { Shutdown } from '../src/shutdown.js';
 import { createServerClock } from '../src/sync/clock.js';
@@ -23,18 +21,7 @@ export async function startWorker(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<void> {
-  const { database, address } = await waitForDatabase(
-    requireDatabaseUrl(config),
-    config.database,
-    'worker',
-    logger,
-    shutdown,
-  );
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
-  shutdown.push('queue', () => producer.close());
-  // Else the first batches would miss a queue that is only not connected yet.
-  await producer.settle();
+  const { database, queue, producer } = await connect(config, 'worker', logger, shutdown, nowMs);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 

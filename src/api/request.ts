@@ -10,8 +10,8 @@ export function workspaceOf(_request: Request): string {
   return DEFAULT_WORKSPACE_ID;
 }
 
-export const LIST_LIMIT_DEFAULT = 100;
-export const LIST_LIMIT_MAX = 1_000;
+const LIST_LIMIT_DEFAULT = 100;
+const LIST_LIMIT_MAX = 1_000;
 
 /** Schema of a list's ?limit. */
 export const limitRule = Joi.number().integer().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT);

@@ -14,7 +14,7 @@ import { awaitBatch, readEnvelope, storeBatch } from './pushBatch.js';
 import { invalidRequest } from './request.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
 
-export const SOCKET_PATH = '/api/sync/ws';
+const SOCKET_PATH = '/api/sync/ws';
 const BASE = 'http://localhost';
 
 /** Batches of one socket that are under way at once; one more is refused, and can be sent again. */

@@ -2,12 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { v7 as newUuid } from 'uuid';
-import { type Config, requireDatabaseUrl } from '../../config/index.js';
-import { waitForDatabase } from '../awaitDatabase.js';
+import type { Config } from '../../config/index.js';
+import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
-import { queueAddress } from '../queue/backend.js';
-import { createProducer } from '../queue/producer.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
@@ -29,18 +27,7 @@ export async function startApi(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<{ port: number }> {
-  const { database, address } = await waitForDatabase(
-    requireDatabaseUrl(config),
-    config.database,
-    'api',
-    logger,
-    shutdown,
-  );
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
-  shutdown.push('queue', () => producer.close());
-  // Else the first batches would miss a queue that is only not connected yet.
-  await producer.settle();
+  const { database, queue, producer } = await connect(config, 'api', logger, shutdown, nowMs);
   const levels = createLevels(database, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);

@@ -45,11 +45,7 @@ export async function startServer(options: {
 }
 
 /** True when it answers, false when it has ended. */
-export async function becomesReady(
-  child: Child,
-  answers: () => Promise<boolean>,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function becomesReady(child: Child, answers: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
   const until = Date.now() + READY_LIMIT_MS;
   while (!child.hasExited()) {
     signal.throwIfAborted();

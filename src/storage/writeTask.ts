@@ -11,7 +11,7 @@ import { findTask } from './readTasks.js';
 import type { TaskView } from './taskView.js';
 
 /** The client id under which direct writes are logged. */
-export const DIRECT_CLIENT_ID = 'server';
+const DIRECT_CLIENT_ID = 'server';
 
 export interface DirectWrite {
   workspaceId: string;

@@ -8,8 +8,8 @@ import type { TaskFields } from './task.js';
 import { parseTimestamp } from './timestamp.js';
 import { findUnstorable } from './unstorable.js';
 
-export const TITLE_MAX_CHARS = 1_000;
-export const DESCRIPTION_MAX_CHARS = 20_000;
+const TITLE_MAX_CHARS = 1_000;
+const DESCRIPTION_MAX_CHARS = 20_000;
 
 /** Ids are shown in URLs, logs and dashboards and are index keys: short, and without control characters or line breaks. */
 const PRINTABLE_ID = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,128}$/u;

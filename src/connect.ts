@@ -1,0 +1,25 @@
+// What an api and a worker process open first: the database once it is migrated, and the producing side of the queue.
+import { type Config, requireDatabaseUrl } from '../config/index.js';
+import { waitForDatabase } from './awaitDatabase.js';
+import type { Logger } from './logger.js';
+import { queueAddress } from './queue/backend.js';
+import { createProducer } from './queue/producer.js';
+import type { Shutdown } from './shutdown.js';
+
+/** Connects, and registers the closing. @param nowMs the server's clock */
+export async function connect(
+  config: Config,
+  processName: string,
+  logger: Logger,
+  shutdown: Shutdown,
+  nowMs: () => number,
+) {
+  const url = requireDatabaseUrl(config);
+  const { database, address } = await waitForDatabase(url, config.database, processName, logger, shutdown);
+  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
+  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
+  shutdown.push('queue', () => producer.close());
+  // Else the first batches would miss a queue that is only not connected yet.
+  await producer.settle();
+  return { database, queue, producer };
+}
