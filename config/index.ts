@@ -1,7 +1,8 @@
 // The configuration: one joi schema over the environment, validated once at start, frozen.
 // This file is the only reader of process.env; entry files call loadConfig() and pass the result on.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { parseEnv } from 'node:util';
 import Joi from 'joi';
 import { CONFLICT_STRATEGIES, type ConflictStrategy } from '../src/sync/merge.js';
 
@@ -145,7 +146,9 @@ export class ConfigError extends Error {
 /** The environment of this process, completed from a .env file in the working directory if there is one. */
 export function readEnvironment(): NodeJS.ProcessEnv {
   try {
-    if (existsSync('.env')) process.loadEnvFile('.env');
+    // Not process.loadEnvFile(): it takes the byte order mark that editors on Windows write for a part of the first name.
+    const text = existsSync('.env') ? readFileSync('.env', 'utf8').replace(/^\uFEFF/, '') : '';
+    for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
   } catch (error) {
     throw new ConfigError(
       `The file .env could not be read (${error instanceof Error ? error.message : error}). Mend or remove it.`,

@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { ConfigError, loadConfig, requireDatabaseUrl } from '../../config/index.js';
 
@@ -62,5 +66,29 @@ describe('configuration', () => {
     expect(refusal({ DATABASE_URL: 'postgres://u:p@h/d?sslmode=verify_full' })).to.match(/unknown sslmode; use one of/);
     expect(refusal({ REDIS_URL: 'redis://h:6379/abc' })).to.match(/REDIS_URL ends with a database number/);
     expect(refusal({ PORT: '5001', WORKER_HEALTH_PORT: '5001' })).to.match(/WORKER_HEALTH_PORT must differ from PORT/);
+  });
+
+  it('is completed from .env, also from one that begins with a byte order mark', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'task-sync-env-'));
+    try {
+      writeFileSync(join(folder, '.env'), '\uFEFFPORT=4321\r\nLOG_LEVEL="warn"\n');
+      const script = `const { loadConfig } = await import(process.argv[1]);
+        const { port, logLevel } = loadConfig();
+        console.log(JSON.stringify({ port, logLevel }));`;
+      const config = new URL('../../config/index.js', import.meta.url).href;
+      const run = (env: NodeJS.ProcessEnv) =>
+        JSON.parse(
+          execFileSync(process.execPath, ['--input-type=module', '-e', script, config], {
+            cwd: folder,
+            env,
+            encoding: 'utf8',
+          }),
+        );
+      expect(run({})).to.deep.equal({ port: 4321, logLevel: 'warn' });
+      // What the environment says is stronger than the file.
+      expect(run({ PORT: '5678' })).to.deep.equal({ port: 5678, logLevel: 'warn' });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
