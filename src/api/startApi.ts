@@ -8,17 +8,10 @@ import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
 import { createApiMetrics } from '../metrics/apiMetrics.js';
 import { createFigures } from '../metrics/figures.js';
-import { withTimeLimit } from '../queue/producer.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
-import { shareUnfinished } from '../shareUnfinished.js';
 import type { Shutdown } from '../shutdown.js';
-import type { Database } from '../storage/database.js';
-import { countPending } from '../storage/readBacklog.js';
-import { readPool } from '../storage/readPool.js';
 import { createServerClock } from '../sync/clock.js';
-import { createAdmission } from './admission/admission.js';
-import { createLoopLag } from './admission/loopLag.js';
-import { createPendingEstimate } from './admission/pendingEstimate.js';
+import { startAdmission } from './admission/startAdmission.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
@@ -47,17 +40,7 @@ export async function startApi(
 
   const clock = createServerClock(nowMs);
   const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
-  const lag = createLoopLag();
-  shutdown.push('event loop lag', lag.close);
-  const pending = estimatePending(database, config.admission, logger);
-  const admission = createAdmission(config.admission, {
-    lag,
-    pending,
-    poolWaiting: () => readPool(database).waiting,
-    onShed: metrics.shed,
-  });
-  metrics.watch(admission.figures);
-
+  const admission = startAdmission(config.admission, { database, metrics, logger, shutdown });
   const deps = {
     config,
     database,
@@ -89,21 +72,6 @@ export async function startApi(
   shutdown.push('sockets', closeSockets);
   logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
   return { port: http.port };
-}
-
-/** A count that takes longer is too late to be of use; its answer is not waited for. */
-const COUNT_LIMIT_MS = 1_000;
-
-function estimatePending(database: Database, limits: Config['admission'], logger: Logger) {
-  // Far enough to see both limits reached, and only the workspaces that are on the way to theirs.
-  const bound = Math.max(limits.pendingMax, limits.pendingMaxPerWorkspace) + 1;
-  const minimum = Math.ceil(limits.pendingMaxPerWorkspace / 10);
-  const count = shareUnfinished(() => countPending(database, bound, minimum));
-  return createPendingEstimate(
-    () => withTimeLimit(count(), COUNT_LIMIT_MS),
-    () => performance.now(),
-    logger,
-  );
 }
 
 function readVersion(): string {

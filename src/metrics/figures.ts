@@ -8,7 +8,8 @@ import { type Backlog, readBacklog } from '../storage/readBacklog.js';
 import { type PoolFigures, readPool } from '../storage/readPool.js';
 
 export interface Figures {
-  /** Undefined: the database did not answer. */
+  isDatabaseUp: boolean;
+  /** Undefined: not known. */
   backlog: Backlog | undefined;
   /** Undefined: the queue did not answer. */
   depths: QueueDepths | undefined;
@@ -20,6 +21,8 @@ export interface Figures {
 const KEPT_MS = 1_000;
 /** Prometheus gives a scrape ten seconds unless told otherwise. */
 const ANSWER_LIMIT_MS = 1_000;
+/** Counting many that were accepted just now takes seconds; until it has ended the last count is shown, if it is no older than this. */
+const BACKLOG_KEPT_MS = 60_000;
 /** Nobody needs to know more exactly how many more than this wait. */
 const COUNT_BOUND = 1_000_000;
 
@@ -29,7 +32,15 @@ export function createFigures(deps: {
   producer: Producer;
   logger: Logger;
 }): () => Promise<Figures> {
-  const askBacklog = shareUnfinished(() => readBacklog(deps.database, COUNT_BOUND));
+  let last: { backlog: Backlog; atMs: number } | undefined;
+  const askBacklog = shareUnfinished(async () => {
+    const backlog = await readBacklog(deps.database, COUNT_BOUND);
+    last = { backlog, atMs: performance.now() };
+    return backlog;
+  });
+  const lastBacklog = () =>
+    last !== undefined && performance.now() - last.atMs < BACKLOG_KEPT_MS ? last.backlog : undefined;
+  const askDatabase = shareUnfinished(async () => (await deps.database.select('SELECT 1', [])).length === 1);
   const askDepths = shareUnfinished(() => deps.producer.depths());
   const askFull = shareUnfinished(() => deps.producer.isFull());
   const orUndefined = <Value>(question: Promise<Value>) =>
@@ -39,12 +50,14 @@ export function createFigures(deps: {
     });
 
   async function read(): Promise<Figures> {
-    const [backlog, depths, isQueueFull = false] = await Promise.all([
+    const [isDatabaseUp = false, counted, depths, isQueueFull = false] = await Promise.all([
+      orUndefined(askDatabase()),
       orUndefined(askBacklog()),
       orUndefined(askDepths()),
       orUndefined(askFull()),
     ]);
-    return { backlog, depths, isQueueFull, pool: readPool(deps.database) };
+    const backlog = counted ?? (isDatabaseUp ? lastBacklog() : undefined);
+    return { isDatabaseUp, backlog, depths, isQueueFull, pool: readPool(deps.database) };
   }
 
   let kept: { figures: Promise<Figures>; until: number } | undefined;

@@ -49,8 +49,8 @@ function defineFigures(registry: Registry) {
   const waiting = gauge('task_sync_database_pool_waiting', 'Statements that wait for a connection.');
   const max = gauge('task_sync_database_pool_max', 'Most connections of this process (DATABASE_POOL_SIZE).');
 
-  return ({ backlog, depths, isQueueFull, pool }: Figures, nowMicros: bigint) => {
-    up.set({ dependency: 'database' }, backlog === undefined ? 0 : 1);
+  return ({ isDatabaseUp, backlog, depths, isQueueFull, pool }: Figures, nowMicros: bigint) => {
+    up.set({ dependency: 'database' }, isDatabaseUp ? 1 : 0);
     up.set({ dependency: 'queue' }, depths === undefined ? 0 : 1);
     full.set(isQueueFull ? 1 : 0);
     connections.set({ state: 'in_use' }, pool.inUse);

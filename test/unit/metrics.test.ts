@@ -10,6 +10,7 @@ import { metricValue, parseMetrics } from '../support/metrics.js';
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
 
 const KNOWN: Figures = {
+  isDatabaseUp: true,
   backlog: { pending: 7, failed: 2, oldestPendingAt: '2026-01-31T10:30:00.000000Z' },
   depths: { waiting: 1, active: 2, delayed: 3, failed: 4 },
   isQueueFull: false,
@@ -109,7 +110,7 @@ describe('a scrape', () => {
   });
 
   it('leaves out what is not known, and says which part does not answer', async () => {
-    figures = { ...KNOWN, backlog: undefined, depths: undefined, isQueueFull: true };
+    figures = { ...KNOWN, isDatabaseUp: false, backlog: undefined, depths: undefined, isQueueFull: true };
     const samples = parseMetrics((await worker.scrape()).text);
     figures = KNOWN;
     expect(metricValue(samples, 'task_sync_up', { dependency: 'database' })).to.equal(0);

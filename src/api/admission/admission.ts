@@ -5,6 +5,7 @@
 // the same connections, so new batches are refused as well while a long line stands there: else what was stored could not be answered.
 import { ApiError } from '../../errors.js';
 import type { AdmissionFigures, ShedReason } from '../../metrics/apiMetrics.js';
+import { withTimeLimit } from '../../queue/producer.js';
 import type { LoopLag } from './loopLag.js';
 import type { PendingEstimate } from './pendingEstimate.js';
 import { createWaitingPlaces, type WaitingPlaces } from './waitingPlaces.js';
@@ -35,6 +36,8 @@ export interface AdmissionLimits {
   waitingRequests: number;
 }
 
+/** How long a batch that would be refused waits for a count that is under way. */
+const COUNT_WAIT_MS = 500;
 /** One stores a batch and three read its answer; after a wake-up many read at once, which is a short line and no overload. */
 const STATEMENTS_PER_BATCH = 4;
 
@@ -73,8 +76,8 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
   async function checkBacklog(workspaceId: string) {
     const counting = pending.refresh();
     if (findFull(workspaceId) === undefined) return;
-    // Nobody is refused for a count from an hour ago.
-    await counting;
+    // Nobody is refused for a count from an hour ago, and nobody waits for long to be refused.
+    if (counting !== undefined) await withTimeLimit(counting, COUNT_WAIT_MS).catch(() => undefined);
     const reason = findFull(workspaceId);
     if (reason !== undefined) refuse(reason);
   }

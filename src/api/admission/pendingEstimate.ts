@@ -17,8 +17,8 @@ export interface PendingEstimate {
 const COUNT_EVERY_MS = 1_000;
 /** A count may take a tenth of one connection's time, no more ... */
 const REST_FACTOR = 10;
-/** ... but the estimate is never older than this while the database answers. */
-const REST_MAX_MS = 5_000;
+/** ... but the pause after it ends here. */
+const REST_MAX_MS = 15_000;
 
 /** @param nowMs a clock that only moves forward */
 export function createPendingEstimate(
