@@ -56,7 +56,7 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
   /** Let through in this turn of the event loop; their bodies are parsed before the next one is looked at, or come too slowly to matter. */
   let passing = 0;
 
-  // Made once: under an overload, collecting the stack of each error took a fifth of what a refusal costs.
+  // Made once: under an overload, collecting the stack of each error took an eighth of what a refusal costs.
   const refusals = createRefusals(limits);
   const refuse = (reason: ShedReason): never => {
     deps.onShed(reason);

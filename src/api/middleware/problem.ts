@@ -32,7 +32,7 @@ export function problemHandler(deps: {
     response.set(known.extra.headers ?? {});
     const body = JSON.stringify(describeProblem(known, requestId, retryAfter));
     response.status(ERROR_KINDS[known.code].status).type('application/problem+json');
-    // Not send(): it hands over a Buffer, which Node writes apart from the headers. Under an overload this is most of what a refusal costs.
+    // Not send(): it hands over a Buffer, which Node writes apart from the headers; under an overload writing is most of what a refusal costs.
     response.set('Content-Length', String(Buffer.byteLength(body))).end(body);
   };
 }
