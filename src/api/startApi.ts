@@ -6,9 +6,12 @@ import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
+import { createApiMetrics } from '../metrics/apiMetrics.js';
+import { createFigures } from '../metrics/figures.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
+import { startAdmission } from './admission/startAdmission.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
@@ -35,16 +38,22 @@ export async function startApi(
   const received = subscribeWakeUps(queue, logger, levels.receive);
   shutdown.push('received wake-ups', () => received.close());
 
+  const clock = createServerClock(nowMs);
+  const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
+  const admission = startAdmission(config.admission, { database, metrics, logger, shutdown });
   const deps = {
     config,
     database,
     producer,
     levels,
     tails: createTails(database, levels, logger),
-    streams: createOpenStreams(config.streamMax),
+    streams: createOpenStreams(config.streamMax, metrics.streams),
     wakeUps,
     logger,
-    clock: createServerClock(nowMs),
+    metrics,
+    admission,
+    random: Math.random,
+    clock,
     newId: newUuid,
     version: readVersion(),
     stopping: shutdown.signal,

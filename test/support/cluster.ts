@@ -15,6 +15,8 @@ export interface RunningCluster {
   urls: string[];
   apis: TestProcess[];
   workers: TestProcess[];
+  /** What configures them. */
+  env: Record<string, string>;
   stop(): Promise<void>;
 }
 
@@ -34,6 +36,8 @@ export async function startProcesses(
   const env = {
     DATABASE_URL: database.url,
     NODE_ENV: 'test',
+    // As startSystem: a busy test machine is no overload.
+    LOAD_SHED_LAG_MS: '0',
     ...(testBackend === 'redis'
       ? { REDIS_URL: options.redisUrl ?? requireSharedRedis(), QUEUE_PREFIX: uniquePrefix() }
       : {}),
@@ -64,6 +68,7 @@ export async function startProcesses(
     urls: apis.map(({ url }) => url),
     apis: apis.map(({ api }) => api),
     workers,
+    env,
     async stop() {
       await Promise.all([...apis.map(({ api }) => api.stop()), ...workers.map((worker) => worker.stop())]);
       await database.drop();
