@@ -206,7 +206,8 @@ describe('query plans', () => {
           now: () => NOW,
           newServerId: newUuid,
         }),
-      50,
+      // With the server's list of databases, as above.
+      500,
     ));
 
   it('compacts: stubs, their end, the log and its batches', async () => {

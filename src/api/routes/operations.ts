@@ -9,6 +9,7 @@ import { fieldsOf } from '../../sync/operation.js';
 import { FIELD_NAMES, type TaskFields } from '../../sync/task.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
+import { cursorOfWrite } from '../feed.js';
 import { route } from '../middleware/methods.js';
 import { presentTask, statusOf } from '../present.js';
 import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
@@ -76,6 +77,7 @@ const reapply =
     deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
     response
       .status(201)
+      .set('Sync-Cursor', cursorOfWrite(workspaceId, written))
       .location(`/api/sync/operations/${operationId}`)
       .json({ status: 'reapplied', operation_id: operationId, task: presentTask(task) });
   };
