@@ -70,7 +70,7 @@ export const ERROR_KINDS = {
   },
   precondition_failed: {
     status: 412,
-    title: 'The task is not the one that If-Match names',
+    title: 'The task is not as If-Match or If-None-Match asks',
     isRetryable: false,
     advice: 'Read the task again, look at what changed, and send your change with the new ETag.',
   },

@@ -8,7 +8,7 @@ import { type DirectWrite, writeTask } from '../../storage/writeTask.js';
 import { fieldRules } from '../../sync/operation.js';
 import type { Task } from '../../sync/task.js';
 import { fromMicros, parseTimestamp } from '../../sync/timestamp.js';
-import { entityTag, isKnown, requireMatch } from '../conditions.js';
+import { entityTag, isKnown, requireConditions } from '../conditions.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOfWrite } from '../feed.js';
 import { route } from '../middleware/methods.js';
@@ -192,11 +192,11 @@ function answerTask(response: Response, task: TaskView) {
   response.set('ETag', entityTag(task)).json(presentTask(task));
 }
 
-/** Adds If-Match to what a write allows. What would be 404 without the condition stays 404 (RFC 9110, 13.2.1). */
+/** Adds If-Match and If-None-Match to what a write allows. What would be 404 without the condition stays 404 (RFC 9110, 13.2.1). */
 function unchangedIf(request: Request, allows: DirectWrite['allows']): DirectWrite['allows'] {
   return (task) => {
     const isAllowed = allows(task);
-    if (isAllowed && task !== undefined) requireMatch(request, task);
+    if (isAllowed && task !== undefined) requireConditions(request, task);
     return isAllowed;
   };
 }
