@@ -42,14 +42,27 @@ export function fieldsThat(wanted: FieldOutcome, outcomes: FieldOutcomes): Field
 
 /** @param losses at least one @param when tells a time in words */
 export function tellLosses(story: OperationStory, losses: Loss[], when: (time: string) => string): string {
-  const winners = losses.map(({ winner, fields }) => {
-    const name = winner.content === undefined ? 'a write' : nameEdit(aboutFields(winner.content, fields), story);
-    // A delete names its field by itself.
-    const told = fields.filter((field) => field !== 'deleted');
-    return `to ${name} from ${winner.clientId} ${when(winner.updatedAt)}${told.length === 0 ? '' : ` (${told.join(', ')})`}`;
+  const winners = losses.map((loss) => {
+    const { winner } = loss;
+    const name = winner.content === undefined ? 'a write' : nameEdit(aboutFields(winner.content, loss.fields), story);
+    return `to ${name} from ${winner.clientId} ${when(winner.updatedAt)}${tellWon(loss)}`;
   });
   const rules = new Set(losses.map(({ winner }) => tellRule(story, winner)));
-  return `lost ${winners.join(' and ')}, because ${[...rules].join(' and ')}`;
+  return `lost ${enumerate(winners)}, because ${[...rules].join(' and ')}`;
+}
+
+/** Which fields a winner won, where its name does not say so: a delete's does, and so does that of an edit of other fields than the title. */
+function tellWon({ winner: { content }, fields }: Loss): string {
+  const won = fields.flatMap((field) => (field === 'deleted' ? [] : [field]));
+  const isNamed =
+    content !== undefined && won.every((field) => field !== 'title' && content.fields[field] !== undefined);
+  return isNamed || won.length === 0 ? '' : ` (${won.join(', ')})`;
+}
+
+/** a, b and c. */
+function enumerate(parts: readonly string[]): string {
+  const [last = '', ...before] = parts.toReversed();
+  return before.length === 0 ? last : `${before.toReversed().join(', ')} and ${last}`;
 }
 
 /** Of what the winner wrote only what it won: its title is not the point where it won the description. */

@@ -55,7 +55,7 @@ describe('what an operation lost under strategy merge', () => {
       completed: { ...told(done), operation: 'update', data: { completed: true } },
     });
     expect(explained.explanation).to.equal(
-      "'Late' from phone at 10:30 lost to 'Oat milk' from laptop at 10:40 (title) and to the edit of 'Oat milk' (completed: yes) from tablet at 10:50 (completed), because later writes win.",
+      "'Late' from phone at 10:30 lost to 'Oat milk' from laptop at 10:40 (title) and to the edit of 'Oat milk' (completed: yes) from tablet at 10:50, because later writes win.",
     );
   });
 

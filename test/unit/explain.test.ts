@@ -62,7 +62,7 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
       fieldOutcomes: { title: 'applied', completed: 'kept_server' },
       lostTo: { ...winner, content: { kind: 'create', fields: { title: 'Buy oat milk', completed: true } } },
     },
-    "'Buy milk' from phone-1 at 10:25 was applied in part (title) and lost to the edit of 'Buy oat milk' (completed: yes) from laptop-2 at 10:30 (completed), because later writes win.",
+    "'Buy milk' from phone-1 at 10:25 was applied in part (title) and lost to the edit of 'Buy oat milk' (completed: yes) from laptop-2 at 10:30, because later writes win.",
   ],
   [
     'success in one field, with a winner each of the others',
@@ -94,6 +94,28 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
       },
     },
     "'Buy milk' from phone-1 at 10:25 lost to 'Buy oat milk' from tablet at 10:28 (title) and to the delete of 'Buy oat milk' from laptop-2 at 10:30, because later writes win.",
+  ],
+  [
+    'conflict with three writes',
+    {
+      status: 'conflict',
+      lostTo: { ...winner, updatedAt: at(40), content: remove },
+      lostToByField: {
+        title: winner,
+        completed: { ...tabletAt25, updatedAt: at(28), content: { kind: 'update', fields: { completed: true } } },
+        deleted: { ...winner, updatedAt: at(40), content: remove },
+      },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to 'Buy oat milk' from laptop-2 at 10:30 (title), to the edit of 'Buy oat milk' (completed: yes) from tablet at 10:28 and to the delete of 'Buy oat milk' from laptop-2 at 10:40, because later writes win.",
+  ],
+  [
+    'conflict with a write of other fields, from the time of lww',
+    {
+      status: 'conflict',
+      lostTo: winner,
+      lostToByField: { completed: winner, description: { ...tabletAt25, updatedAt: at(28) } },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to a write from tablet at 10:28 (description) and to 'Buy oat milk' from laptop-2 at 10:30 (completed), because later writes win.",
   ],
   [
     'conflict in fields of which two have one winner',
