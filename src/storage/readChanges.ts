@@ -34,7 +34,8 @@ export async function readFeedHead(database: Database, workspaceId: string): Pro
 
 /**
  * The same, and locks the workspace for the rest of the transaction, as lockWorkspace does: for a writer that tells the cursor of its
- * own change. What it commits is of this incarnation, because no connection outlives a change of it.
+ * own change. What it commits is of this incarnation: no connection outlives a failover or a restore, and where sync_identity is changed
+ * under it, the cursor is one that has expired, which is safe.
  */
 export async function lockFeedHead(
   database: Database,
