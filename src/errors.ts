@@ -52,7 +52,7 @@ export const ERROR_KINDS = {
     title: 'This operation did not lose, so there is nothing to write again',
     isRetryable: false,
     advice:
-      'Only a settled operation whose status is `conflict` can be written again; GET /api/sync/operations/:id says what became of it.',
+      'Only a settled operation with the status `conflict`, or with `merged`, can be written again; GET /api/sync/operations/:id says what became of it.',
   },
   not_failed: {
     status: 409,
@@ -70,7 +70,7 @@ export const ERROR_KINDS = {
   },
   precondition_failed: {
     status: 412,
-    title: 'The task is not the one that If-Match names',
+    title: 'The task is not as If-Match or If-None-Match asks',
     isRetryable: false,
     advice: 'Read the task again, look at what changed, and send your change with the new ETag.',
   },

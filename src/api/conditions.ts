@@ -10,26 +10,37 @@ export function entityTag(task: { seq: number }): string {
 
 /** Whether If-None-Match says that the client has the task as it is, so that 304 is the answer. Weak tags match as well.
  * Not left to Express: it takes Cache-Control: no-cache for a wish for the whole task, and fetch() adds that to every If-None-Match. */
-export function isKnown(request: Request, task: { seq: number }): boolean {
+export function isKnown(request: Request, task: { seq: number; deleted: boolean }): boolean {
   const tags = readTags(request.get('if-none-match'));
-  return tags === '*' || tags.some((tag) => tag.replace(/^W\//, '') === entityTag(task));
+  return tags === '*' ? !task.deleted : tags.some((tag) => tag.replace(/^W\//, '') === entityTag(task));
 }
 
 /**
- * Holds a task, live or deleted, against If-Match; without that header anything will do. A weak tag matches nothing, and * a task
- * that can be read.
+ * Holds a task, live or deleted, against what a write asks of it, in the order of RFC 9110, 13.2.2. If-Match: the tag is listed (a weak
+ * one matches nothing); * asks for a task that can be read. If-None-Match is the opposite, and here weak tags count.
  * @throws ApiError precondition_failed
  */
-export function requireMatch(request: Request, task: { seq: number; deleted: boolean }): void {
+export function requireConditions(request: Request, task: { seq: number; deleted: boolean }): void {
+  const tag = entityTag(task);
   const header = request.get('if-match');
-  if (header === undefined) return;
-  const tags = readTags(header);
-  if (tags === '*' ? !task.deleted : tags.includes(entityTag(task))) return;
-  throw new ApiError(
-    'precondition_failed',
-    `The task has the ETag ${entityTag(task)}, which If-Match does not list; nothing was changed.`,
-    { headers: { ETag: entityTag(task) } },
+  if (header !== undefined) {
+    const tags = readTags(header);
+    const isMatch = tags === '*' ? !task.deleted : tags.includes(tag);
+    if (!isMatch) throw failed(task, `The task has the ETag ${tag}, which If-Match does not list`);
+  }
+  if (!isKnown(request, task)) return;
+  const isAny = readTags(request.get('if-none-match')) === '*';
+  throw failed(
+    task,
+    isAny
+      ? 'The task exists, and If-None-Match: * asks that it does not'
+      : `The task has the ETag ${tag}, which If-None-Match lists`,
   );
+}
+
+function failed(task: { seq: number }, why: string): ApiError {
+  const headers = { ETag: entityTag(task) };
+  return new ApiError('precondition_failed', `${why}; nothing was changed.`, { headers });
 }
 
 const TAG_LIST = /(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g;

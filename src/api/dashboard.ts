@@ -1,16 +1,20 @@
-// Bull Board at /admin/queues: the real queue, its jobs named so that a person can read them. In production it exists only behind
-// ADMIN_TOKEN.
+// Bull Board at /admin/queues: the queue of operations, its jobs named so that a person can read them, and that of scheduled work. In
+// production it exists only behind ADMIN_TOKEN.
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import { Router } from 'express';
 import type { ApplyJob } from '../queue/jobs.js';
+import { MAINTENANCE_QUEUE_NAME } from '../queue/maintenance.js';
 import type { Producer } from '../queue/producer.js';
 
 export const DASHBOARD_PATH = '/admin/queues';
 
 const DESCRIPTION =
-  'A job applies what is pending in one workspace up to its last operation. POST /api/sync/trigger tries failed operations again.';
+  'A job applies what is pending in one workspace up to its last operation. POST /api/sync/trigger tries all failed operations again, POST /api/sync/queue/:id/retry one.';
+
+const MAINTENANCE_DESCRIPTION =
+  'Scheduled work of the workers: compaction, once an interval. A run may be repeated at any time; a schedule that is removed comes back.';
 
 /** The page asks a font service for its typeface; a self-hosted page calls nobody. */
 const CONTENT_SECURITY_POLICY =
@@ -20,11 +24,14 @@ const CONTENT_SECURITY_POLICY =
 export function createDashboard(producer: Producer): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(DASHBOARD_PATH);
-  // No retries from here: a failed job's operations are failed in PostgreSQL, and only the trigger gives them fresh attempts.
+  // No retries from here: a failed job's operations are failed in PostgreSQL, and only trigger and retry give them fresh attempts.
   const queue = new BullMQAdapter(producer.queue, { description: DESCRIPTION, allowRetries: false });
   queue.setFormatter('name', describeJob);
+  const maintenance = new BullMQAdapter(producer.lookAt(MAINTENANCE_QUEUE_NAME), {
+    description: MAINTENANCE_DESCRIPTION,
+  });
   createBullBoard({
-    queues: [queue],
+    queues: [queue, maintenance],
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Task Sync', hideRedisDetails: producer.backend !== 'redis' } },
   });

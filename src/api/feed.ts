@@ -3,6 +3,7 @@ import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
 import { FeedCompacted, readBucket, readChanges, readFeedHead } from '../storage/readChanges.js';
 import type { TaskView } from '../storage/taskView.js';
+import type { WrittenTask } from '../storage/writeTask.js';
 import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
 import { invalidRequest } from './request.js';
 
@@ -90,6 +91,11 @@ export async function cursorsOf(database: Database, workspaceId: string): Promis
   const { incarnation } = await readFeedHead(database, workspaceId);
   const scope = feedScope(incarnation, workspaceId);
   return (seq) => writeCursor({ seq, liveUntil: 0 }, scope);
+}
+
+/** The cursor at which a direct write is visible: that of the workspace's last change when it was committed. */
+export function cursorOfWrite(workspaceId: string, { task, incarnation }: WrittenTask): string {
+  return writeCursor({ seq: task.seq, liveUntil: 0 }, feedScope(incarnation, workspaceId));
 }
 
 /** The cursor of where a feed stands. */

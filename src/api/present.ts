@@ -37,8 +37,11 @@ export function presentQueueItem(item: SyncQueueItem) {
     operation: item.operation,
     task_data: JSON.stringify(item.taskData),
     updated_at: item.updatedAt,
+    if_seq: item.ifSeq,
     status: item.status,
     outcome: item.outcome,
+    code: item.outcomeCode,
+    fields: item.fieldOutcomes,
     seq: item.seq,
     error: item.error,
     retry_count: item.retryCount,
@@ -79,11 +82,12 @@ const DELETED_REMOTELY =
 export function messageOf(
   status: OperationStatus,
   {
+    id,
     error,
     fieldOutcomes,
     outcomeCode,
     ifSeq,
-  }: Pick<OperationState, 'error' | 'fieldOutcomes' | 'outcomeCode' | 'ifSeq'>,
+  }: Pick<OperationState, 'id' | 'error' | 'fieldOutcomes' | 'outcomeCode' | 'ifSeq'>,
 ): string | undefined {
   switch (status) {
     case 'success':
@@ -99,7 +103,7 @@ export function messageOf(
     case 'not_found':
       return 'There is no task of this id.';
     case 'error':
-      return `The operation could not be applied: ${error ?? 'unknown error'}. It is kept; POST /api/sync/trigger tries it again.`;
+      return `The operation could not be applied: ${error ?? 'unknown error'}. It is kept; POST /api/sync/queue/${id}/retry tries it again, POST /api/sync/trigger all that failed.`;
     case 'pending':
       return error === null ? undefined : `An attempt failed (${error}); it will be tried again.`;
     default:

@@ -2,7 +2,9 @@
 import type { LoggedOperation, OperationWithContext, Winner } from '../storage/readHistory.js';
 import { type ClockCorrection, findCorrection } from '../sync/clock.js';
 import { explainOperation, type OperationStory } from '../sync/explain.js';
+import { type FieldName, MERGED_FIELDS } from '../sync/mergeFields.js';
 import { fieldsOf } from '../sync/operation.js';
+import type { WinningWrite } from '../sync/tellLosses.js';
 import { parseTimestamp } from '../sync/timestamp.js';
 import { messageOf, statusOf } from './present.js';
 
@@ -29,6 +31,7 @@ export function presentHistoryEntry(operation: LoggedOperation) {
     ...(operation.outcomeCode === null ? {} : { code: operation.outcomeCode }),
     message: isOutdated ? 'The task had a newer version.' : (messageOf(status, operation) ?? null),
     lost_to: operation.lostTo === null ? null : presentLostTo(operation.lostTo),
+    ...(operation.lostToByField === null ? {} : { lost_to_by_field: eachOf(operation.lostToByField, presentLostTo) }),
   };
 }
 
@@ -50,6 +53,7 @@ export function presentOperation(operation: OperationWithContext, now: string) {
     clock:
       correction === undefined ? null : { skew_ms: correction.skewMs, adjusted_ms: Math.round(correction.adjustedMs) },
     winner: operation.lostTo === null ? null : presentWinner(operation.lostTo),
+    ...(operation.lostToByField === null ? {} : { winner_by_field: eachOf(operation.lostToByField, presentWinner) }),
     explanation: explainOperation(storyOf(operation, correction), now),
   };
 }
@@ -84,7 +88,7 @@ function correctionOf(operation: OperationWithContext): ClockCorrection | undefi
 }
 
 function storyOf(operation: OperationWithContext, correction: ClockCorrection | undefined): OperationStory {
-  const { lostTo, taskTitle, ...known } = operation;
+  const { lostTo, lostToByField, taskTitle, ...known } = operation;
   return {
     ...known,
     fields: dataOf(operation),
@@ -92,9 +96,20 @@ function storyOf(operation: OperationWithContext, correction: ClockCorrection | 
     ...(taskTitle === null ? {} : { taskTitle }),
     ...(correction === undefined ? {} : { correction }),
     ...(lostTo === null ? {} : { lostTo: winnerOf(lostTo) }),
+    ...(lostToByField === null ? {} : { lostToByField: eachOf(lostToByField, winnerOf) }),
   };
 }
 
-function winnerOf({ written, ...version }: Winner): OperationStory['lostTo'] {
+function winnerOf({ written, ...version }: Winner): WinningWrite {
   return written === null ? version : { ...version, content: { kind: written.kind, fields: dataOf(written) } };
+}
+
+/** The same for each lost field. */
+function eachOf<Shown>(winners: Partial<Record<FieldName, Winner>>, show: (winner: Winner) => Shown) {
+  const shown: Partial<Record<FieldName, Shown>> = {};
+  for (const field of MERGED_FIELDS) {
+    const winner = winners[field];
+    if (winner !== undefined) shown[field] = show(winner);
+  }
+  return shown;
 }

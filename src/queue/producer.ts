@@ -17,6 +17,8 @@ export interface QueueDepths {
 export interface Producer {
   readonly backend: 'redis' | 'postgres';
   readonly queue: Queue<ApplyJob>;
+  /** Another queue to look at, on the connection to Redis that this one has; it closes with the producer. */
+  lookAt(name: string): Queue;
   /** Resolves when the queue answers, or when it has not for as long as an answer may take. */
   settle(): Promise<void>;
   /** @throws QueueUnavailable when the queue does not take the jobs in time; it may have taken them all the same */
@@ -48,7 +50,8 @@ export function createProducer(
   timeoutMs: number,
 ): Producer {
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
-  const queue = openQueue(address, redis);
+  const queue = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
+  const lookedAt: Queue[] = [];
   const options = jobOptions(address.kind);
   let downSinceMs: number | undefined;
   /** Redis answered a write with a refusal: that it answers reads does not make it usable. */
@@ -101,6 +104,12 @@ export function createProducer(
   return {
     backend: address.kind,
     queue,
+    lookAt(name) {
+      const other = openQueue(address, redis, name, 1);
+      other.on('error', (error) => logger.debug('a queue that is only shown does not answer', describeError(error)));
+      lookedAt.push(other);
+      return other;
+    },
     settle: () => withTimeLimit(queue.waitUntilReady(), timeoutMs).then(markUp, markDown),
     enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : add(jobs)),
     // A finished job must not hold its id: the next add of the same id would be swallowed without a word.
@@ -118,18 +127,20 @@ export function createProducer(
         if (address.kind === 'postgres') await queue.clean(maxAgeMs, limit, 'failed');
       }),
     downSinceMs: () => downSinceMs,
-    close() {
+    async close() {
       isClosing = true;
-      return closeQueue(queue, redis, timeoutMs);
+      await Promise.all(lookedAt.map((other) => closeQueue(other, undefined, timeoutMs)));
+      await closeQueue(queue, redis, timeoutMs);
     },
   };
 }
 
-function openQueue(address: QueueAddress, redis: Redis | undefined) {
-  const connection = redis ?? (address.kind === 'postgres' ? postgresPool(address, 2) : undefined);
+/** @param connections at most, where it needs its own: on PostgreSQL */
+function openQueue<Job>(address: QueueAddress, redis: Redis | undefined, name: string, connections: number) {
+  const connection = redis ?? (address.kind === 'postgres' ? postgresPool(address, connections) : undefined);
   if (connection === undefined) throw new TypeError('a Redis queue needs its connection');
   const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
-  return new Queue<ApplyJob>(QUEUE_NAME, { connection, ...prefix });
+  return new Queue<Job>(name, { connection, ...prefix });
 }
 
 /** A queue whose Redis was never reachable does not close by itself (BullMQ #4656): then its socket is cut. */

@@ -162,9 +162,10 @@ WITH written AS (
 ), settled AS (
   UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
     next_attempt_at = NULL, field_outcomes = o.fields, outcome_code = o.code, lost_to_client_id = o."lostToClientId",
-    lost_to_op_id = o."lostToOpId", lost_to_updated_at = o."lostToUpdatedAt", brought_back = COALESCE(o."broughtBack", false)
+    lost_to_op_id = o."lostToOpId", lost_to_updated_at = o."lostToUpdatedAt", field_winners = o."fieldWinners",
+    brought_back = COALESCE(o."broughtBack", false)
   FROM jsonb_to_recordset($3::jsonb) AS o(id bigint, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
-    "lostToOpId" text, "lostToUpdatedAt" timestamptz, "broughtBack" boolean)
+    "lostToOpId" text, "lostToUpdatedAt" timestamptz, "fieldWinners" jsonb, "broughtBack" boolean)
   WHERE q.workspace_id = $1 AND q.id = o.id
 )
 UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`;

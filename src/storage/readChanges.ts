@@ -1,5 +1,6 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
+import type { Transaction } from 'sequelize';
 import type { Database } from './database.js';
 import { BUCKET_OF_TASK } from './readDigest.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
@@ -28,7 +29,24 @@ FROM workspaces w WHERE w.id = $1`;
 
 /** Where the feed of a workspace ends now. @throws an Error for a workspace that does not exist */
 export async function readFeedHead(database: Database, workspaceId: string): Promise<FeedHead> {
-  const [head] = await database.select<FeedHead>(HEAD, [workspaceId]);
+  return only(await database.select<FeedHead>(HEAD, [workspaceId]), workspaceId);
+}
+
+/**
+ * The same, and locks the workspace for the rest of the transaction, as lockWorkspace does: for a writer that tells the cursor of its
+ * own change. What it commits is of this incarnation: no connection outlives a failover or a restore, and where sync_identity is changed
+ * under it, the cursor is one that has expired, which is safe.
+ */
+export async function lockFeedHead(
+  database: Database,
+  workspaceId: string,
+  transaction: Transaction,
+): Promise<FeedHead> {
+  const rows = await database.select<FeedHead>(`${HEAD} FOR NO KEY UPDATE OF w`, [workspaceId], transaction);
+  return only(rows, workspaceId);
+}
+
+function only([head]: FeedHead[], workspaceId: string): FeedHead {
   if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
   return head;
 }

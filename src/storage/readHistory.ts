@@ -1,6 +1,7 @@
 // The operation log as its readers see it: what was done to a task, what became of one operation, and what a conflict lost to.
+import type { FieldWinners } from '../sync/losses.js';
 import type { OperationKind, Outcome, OutcomeCode } from '../sync/merge.js';
-import type { FieldOutcomes } from '../sync/mergeFields.js';
+import { type FieldName, type FieldOutcomes, MERGED_FIELDS } from '../sync/mergeFields.js';
 import type { Version } from '../sync/version.js';
 import type { Database } from './database.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
@@ -25,13 +26,21 @@ export interface LoggedOperation extends Version {
   createdAt: string;
   lastAttemptedAt: string | null;
   broughtBack: boolean;
+  /** What it lost to; where it lost its fields to different writes, the highest of them. */
   lostTo: Winner | null;
+  /** Each lost field with what won it; null where that is lostTo for all of them. */
+  lostToByField: Partial<Record<FieldName, Winner>> | null;
 }
 
-/** What a conflict lost to. */
+/** What an operation lost to. */
 export interface Winner extends Version {
   /** Null when the winner is no longer in the log. */
-  written: { kind: OperationKind; data: Record<string, unknown> } | null;
+  written: Written | null;
+}
+
+interface Written {
+  kind: OperationKind;
+  data: Record<string, unknown>;
 }
 
 /** An operation with what its explanation needs beside it. */
@@ -42,12 +51,15 @@ export interface OperationWithContext extends LoggedOperation {
   taskTitle: string | null;
 }
 
-interface LoggedRow extends Omit<LoggedOperation, 'lostTo'> {
+interface LoggedRow extends Omit<LoggedOperation, 'lostTo' | 'lostToByField'> {
   lostToClientId: string | null;
   lostToOpId: string | null;
   lostToUpdatedAt: string | null;
   winnerKind: OperationKind | null;
   winnerData: Record<string, unknown> | null;
+  fieldWinners: FieldWinners | null;
+  /** Of those fields whose winner is in the log. */
+  writtenByField: Partial<Record<FieldName, Written>> | null;
 }
 
 const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
@@ -55,16 +67,25 @@ const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_
   q.outcome_code AS "outcomeCode", q.field_outcomes AS "fieldOutcomes", q.if_seq AS "ifSeq", q.seq, q.error,
   q.retry_count AS "retryCount", q.max_retries AS "maxRetries", q.created_at AS "createdAt", q.last_attempted_at AS "lastAttemptedAt",
   q.brought_back AS "broughtBack", q.lost_to_client_id AS "lostToClientId", q.lost_to_op_id AS "lostToOpId",
-  q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData"`;
+  q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData",
+  q.field_winners AS "fieldWinners", f.written AS "writtenByField"`;
 
-// The winner by its key. The limit changes no result (the key is unique) and keeps this a look-up per row, where a plain join leaves the
+// The winners by their keys. The limit changes no result (the key is unique) and keeps this a look-up per row, where a plain join leaves the
 // planner free to read the whole log for a long page. Task and time are compared too, because after a pruning the key may stand for a
 // later operation.
 const WINNER_JOIN = `LEFT JOIN LATERAL (
     SELECT x.operation, x.task_data FROM sync_queue x
     WHERE x.workspace_id = q.workspace_id AND x.client_id = q.lost_to_client_id AND x.op_id = q.lost_to_op_id
       AND x.task_id = q.task_id AND x.updated_at = q.lost_to_updated_at LIMIT 1
-  ) w ON true`;
+  ) w ON true
+  LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(lost.key, jsonb_build_object('kind', x.operation, 'data', x.task_data)) AS written
+    FROM jsonb_each(q.field_winners) lost, LATERAL (
+      SELECT x.operation, x.task_data FROM sync_queue x
+      WHERE x.workspace_id = q.workspace_id AND x.client_id = lost.value->>'clientId' AND x.op_id = lost.value->>'opId'
+        AND x.task_id = q.task_id AND x.updated_at = (lost.value->>'updatedAt')::timestamptz LIMIT 1
+    ) x
+  ) f ON true`;
 
 const HISTORY = `
 SELECT ${COLUMNS} FROM sync_queue q ${WINNER_JOIN}
@@ -101,8 +122,19 @@ export async function findOperation(
 }
 
 function withWinner(row: LoggedRow): LoggedOperation {
-  const { lostToClientId, lostToOpId, lostToUpdatedAt, winnerKind, winnerData, ...operation } = row;
+  const { lostToClientId, lostToOpId, lostToUpdatedAt, winnerKind, winnerData, fieldWinners, writtenByField, ...rest } =
+    row;
+  const operation = { ...rest, lostToByField: fieldWinners === null ? null : byField(fieldWinners, writtenByField) };
   if (lostToClientId === null || lostToOpId === null || lostToUpdatedAt === null) return { ...operation, lostTo: null };
   const written = winnerKind === null || winnerData === null ? null : { kind: winnerKind, data: winnerData };
   return { ...operation, lostTo: { clientId: lostToClientId, opId: lostToOpId, updatedAt: lostToUpdatedAt, written } };
+}
+
+function byField(winners: FieldWinners, written: LoggedRow['writtenByField']): LoggedOperation['lostToByField'] {
+  const found: Partial<Record<FieldName, Winner>> = {};
+  for (const field of MERGED_FIELDS) {
+    const version = winners[field];
+    if (version !== undefined) found[field] = { ...version, written: written?.[field] ?? null };
+  }
+  return found;
 }

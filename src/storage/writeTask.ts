@@ -5,8 +5,9 @@ import { timeAfter } from '../sync/clock.js';
 import { type ConflictStrategy, foldOperations, type OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
-import { lockWorkspace, type QueuedOperation, writeFold } from './applyPending.js';
+import { type QueuedOperation, writeFold } from './applyPending.js';
 import type { Database } from './database.js';
+import { lockFeedHead } from './readChanges.js';
 import { findTask } from './readTasks.js';
 import type { TaskView } from './taskView.js';
 
@@ -39,6 +40,8 @@ export interface WrittenTask {
   task: TaskView;
   /** The id of the write in the queue, which is its id in the log. */
   operationId: number;
+  /** Of the database in which it is: part of what a cursor is made of. */
+  incarnation: string;
 }
 
 /**
@@ -48,7 +51,7 @@ export interface WrittenTask {
  */
 export function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
   return database.transaction(async (transaction) => {
-    const seq = await lockWorkspace(database, write.workspaceId, transaction);
+    const { seq, incarnation } = await lockFeedHead(database, write.workspaceId, transaction);
     const current = await findTask(database, write.workspaceId, write.taskId, transaction);
     if (!write.allows(current)) return undefined;
     const now = write.now();
@@ -73,6 +76,6 @@ export function writeTask(database: Database, write: DirectWrite): Promise<Writt
     const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
     await writeFold(database, write.workspaceId, folded, now, transaction);
     const task = await findTask(database, write.workspaceId, taskId, transaction);
-    return task === undefined ? undefined : { task, operationId: operation.queueId };
+    return task === undefined ? undefined : { task, operationId: operation.queueId, incarnation };
   });
 }

@@ -1,20 +1,14 @@
 // What became of one operation, as one plain sentence for the person whose edit it was. All such sentences are written here; the facts
 // come in as data, so that a sentence never says more than the log knows.
 import type { ClockCorrection } from './clock.js';
-import type { OperationKind, Outcome, OutcomeCode } from './merge.js';
-import type { FieldOutcomes } from './mergeFields.js';
-import type { TaskFields } from './task.js';
+import type { Outcome, OutcomeCode } from './merge.js';
+import type { FieldName, FieldOutcomes } from './mergeFields.js';
+import { fieldsThat, lossesOf, nameEdit, tellLosses, type WinningWrite, type WriteContent } from './tellLosses.js';
 import type { Version } from './version.js';
 import { describeDuration, quote, tellTimes } from './wording.js';
 
 /** The vocabulary of a batch's results. */
 export type OperationStatus = Outcome | 'error' | 'pending';
-
-/** What a write wanted. */
-export interface WriteContent {
-  kind: OperationKind;
-  fields: Partial<TaskFields>;
-}
 
 /** What is known of an operation. */
 export interface OperationStory extends Version, WriteContent {
@@ -29,8 +23,10 @@ export interface OperationStory extends Version, WriteContent {
   outcomeCode: OutcomeCode | null;
   /** What became of each field, where not all of them won. */
   fieldOutcomes: FieldOutcomes | null;
-  /** What a conflict lost to; without a content where the winner is no longer in the log. */
-  lostTo?: Version & { content?: WriteContent };
+  /** What it lost to; undefined where it lost nothing, or from before that was kept. */
+  lostTo?: WinningWrite;
+  /** Each lost field with what won it, where these are different writes. */
+  lostToByField?: Partial<Record<FieldName, WinningWrite>>;
   /** How many tries failed, of how many that it has. */
   retryCount: number;
   maxRetries: number;
@@ -50,10 +46,10 @@ export function explainOperation(story: OperationStory, now: string): string {
 }
 
 function timesIn(story: OperationStory): string[] {
-  const { updatedAt, lostTo, lastAttemptedAt, status } = story;
+  const { updatedAt, lastAttemptedAt, status } = story;
   return [
     updatedAt,
-    ...(status === 'conflict' && lostTo !== undefined ? [lostTo.updatedAt] : []),
+    ...lossesOf(story).map(({ winner }) => winner.updatedAt),
     ...(status === 'pending' && lastAttemptedAt !== null ? [lastAttemptedAt] : []),
   ];
 }
@@ -61,7 +57,7 @@ function timesIn(story: OperationStory): string[] {
 function tellOutcome(story: OperationStory, when: (time: string) => string): string {
   switch (story.status) {
     case 'success':
-      return tellSuccess(story);
+      return tellSuccess(story, when);
     case 'conflict':
       return tellConflict(story, when);
     case 'exists':
@@ -75,39 +71,30 @@ function tellOutcome(story: OperationStory, when: (time: string) => string): str
   }
 }
 
-function tellSuccess({ seq, kind, broughtBack, fieldOutcomes }: OperationStory): string {
-  if (fieldOutcomes !== null) return tellFields(fieldOutcomes);
+function tellSuccess(story: OperationStory, when: (time: string) => string): string {
+  const { seq, kind, broughtBack, fieldOutcomes } = story;
+  if (fieldOutcomes !== null) return tellFields(story, fieldOutcomes, when);
   if (seq === null) return 'changed nothing, because it had been applied before';
   if (broughtBack) return 'brought the deleted task back, because it is later than the delete';
   return kind === 'delete' ? 'was applied: it deleted the task' : 'was applied';
 }
 
-function tellFields(outcomes: FieldOutcomes): string {
-  const named = (wanted: string) =>
-    Object.entries(outcomes)
-      .filter(([, outcome]) => outcome === wanted)
-      .map(([field]) => field)
-      .join(', ');
-  return `was applied in part (${named('applied')}); the server kept newer edits of ${named('kept_server')}`;
+function tellFields(story: OperationStory, outcomes: FieldOutcomes, when: (time: string) => string): string {
+  const losses = lossesOf(story);
+  const applied = `was applied in part (${fieldsThat('applied', outcomes).join(', ')})`;
+  if (losses.length > 0) return `${applied} and ${tellLosses(story, losses, when)}`;
+  return `${applied}; the server kept newer edits of ${fieldsThat('kept_server', outcomes).join(', ')}`;
 }
 
 function tellConflict(story: OperationStory, when: (time: string) => string): string {
-  const { lostTo, outcomeCode } = story;
+  const { outcomeCode } = story;
   if (outcomeCode === 'deleted_remotely') {
     return 'changed nothing, because the task was deleted long ago and its content is gone';
   }
   if (outcomeCode === 'precondition_failed')
     return 'changed nothing, because the task had changed since the device saw it';
-  if (lostTo === undefined) return 'lost to a later write, because later writes win';
-  const winner = lostTo.content === undefined ? 'a write' : nameEdit(lostTo.content, story);
-  return `lost to ${winner} from ${lostTo.clientId} ${when(lostTo.updatedAt)}, because ${tellRule(story, lostTo)}`;
-}
-
-/** Which part of the versions decided (see version.ts). */
-function tellRule(loser: Version, winner: Version): string {
-  if (loser.updatedAt !== winner.updatedAt) return 'later writes win';
-  const decider = loser.clientId === winner.clientId ? 'op_id' : 'client_id';
-  return `of two writes at the same time the one with the higher ${decider} wins`;
+  const losses = lossesOf(story);
+  return losses.length === 0 ? 'lost to a later write, because later writes win' : tellLosses(story, losses, when);
 }
 
 function tellError({ retryCount, maxRetries, error }: OperationStory): string {
@@ -134,18 +121,6 @@ function tellCorrection({ correction, clientId }: OperationStory): string {
   const side = skewMs > 0 ? 'ahead' : 'behind';
   const shifted = `; ${clientId}'s clock was ${describeDuration(skewMs)} ${side} and was corrected`;
   return isClamped ? `${shifted}, and as the time still lay in the future, the server's was taken` : shifted;
-}
-
-/** An edit by what it sets: its title says most to whoever wrote it. */
-function nameEdit({ kind, fields }: WriteContent, { taskId, taskTitle }: { taskId: string; taskTitle?: string }) {
-  const task = taskTitle === undefined ? `task ${quote(taskId)}` : quote(taskTitle);
-  if (kind === 'delete') return `the delete of ${task}`;
-  if (fields.title !== undefined) return quote(fields.title);
-  const set = [
-    ...(fields.completed === undefined ? [] : [`completed: ${fields.completed ? 'yes' : 'no'}`]),
-    ...(fields.description === undefined ? [] : ['description']),
-  ];
-  return `the edit of ${task} (${set.length === 0 ? 'nothing set' : set.join(', ')})`;
 }
 
 const countTries = (count: number) => (count === 1 ? '1 try' : `${count} tries`);

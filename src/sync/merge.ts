@@ -1,6 +1,7 @@
 // Who wins: per task (strategy lww, here) or per field (strategy merge, mergeFields.ts). Pure: the same operations in the same order
 // give the same tasks, outcomes and seqs, wherever they run. One operation is decided by mergeOperation; a transaction's worth is
 // folded by foldOperations, which counts seq (I3).
+import { findLosses, type Losses } from './losses.js';
 import { createdFieldVersions, type FieldOutcomes, mergeFields } from './mergeFields.js';
 import { setFields, type Task, type TaskFields, versionOf } from './task.js';
 import { compareVersions, type Version } from './version.js';
@@ -115,7 +116,8 @@ export interface FoldInput<Op extends AcceptedOperation> {
   strategy?: ConflictStrategy;
 }
 
-export interface Settled<Op extends AcceptedOperation> {
+/** What it lost to, too: written down now, because the task goes on changing. */
+export interface Settled<Op extends AcceptedOperation> extends Losses {
   operation: Op;
   outcome: Outcome;
   /** Null where there was no effect. */
@@ -123,8 +125,6 @@ export interface Settled<Op extends AcceptedOperation> {
   /** What became of each field, where not all of them won. */
   fields?: FieldOutcomes;
   code?: OutcomeCode;
-  /** The version that a conflict lost to: written down now, because the task goes on changing. */
-  lostTo?: Version;
   /** The operation found a tombstone and made a task of it again. */
   broughtBack?: true;
 }
@@ -146,16 +146,15 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
   const settled = input.operations.map((operation): Settled<Op> => {
     const current = tasks.get(operation.taskId);
     const { changed: merged, ...result } = mergeOperation(current, operation, input.strategy);
-    const isLost = result.outcome === 'conflict' && result.code === undefined && current !== undefined;
-    const lost = isLost ? { lostTo: versionOf(current) } : {};
-    if (merged === undefined) return { operation, ...result, ...lost, seq: null };
+    const losses = findLosses(current, operation, result, input.strategy);
+    if (merged === undefined) return { operation, ...result, ...losses, seq: null };
     seq += 1;
     const serverId = current?.serverId ?? input.newServerId();
     const task = { ...merged, serverId, seq, lastSyncedAt: input.now };
     tasks.set(task.id, task);
     changed.set(task.id, task);
     const isBack = current?.deleted === true && !current.stub && !task.deleted;
-    return { operation, ...result, ...lost, seq, ...(isBack ? { broughtBack: true } : {}) };
+    return { operation, ...result, ...losses, seq, ...(isBack ? { broughtBack: true } : {}) };
   });
   return { settled, changed: [...changed.values()], seq };
 }

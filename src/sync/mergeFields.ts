@@ -18,7 +18,13 @@ import { compareVersions, LOWEST_VERSION, type Version } from './version.js';
 /** What became of a field that an operation wrote. */
 export type FieldOutcome = 'applied' | 'kept_server';
 
-export type FieldOutcomes = Partial<Record<keyof TaskFields | 'deleted', FieldOutcome>>;
+/** What the versions are compared of: the fields that an operation sets, and whether the task is there. */
+export type FieldName = keyof TaskFields | 'deleted';
+
+/** All of them, in the order in which they are told. */
+export const MERGED_FIELDS: readonly FieldName[] = [...FIELD_NAMES, 'deleted'];
+
+export type FieldOutcomes = Partial<Record<FieldName, FieldOutcome>>;
 
 /** Decides an operation, whose effect is not in yet, against an existing task or tombstone. */
 export function mergeFields(task: Task, operation: AcceptedOperation): MergeResult {
@@ -44,7 +50,8 @@ export function createdFieldVersions(operation: AcceptedOperation): FieldVersion
   return compactVersions(own, (field) => (given.includes(field) ? own : LOWEST_VERSION));
 }
 
-function givenFields({ kind, fields }: AcceptedOperation): (keyof TaskFields)[] {
+/** The fields that an operation sets; a delete sets none. */
+export function givenFields({ kind, fields }: AcceptedOperation): (keyof TaskFields)[] {
   return kind === 'delete' ? [] : FIELD_NAMES.filter((field) => fields[field] !== undefined);
 }
 

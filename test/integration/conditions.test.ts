@@ -74,6 +74,29 @@ describe('conditional requests', () => {
       expect(answer.status).to.equal(200);
     });
 
+    it(`${method} with If-None-Match: 412 and no change where it names the task, or any`, async () => {
+      const { path, tag } = await create('new');
+      const { body: before } = await get(path);
+      const cases: Record<string, RegExp> = {
+        [tag]: /^The task has the ETag "\d+", which If-None-Match lists; nothing was changed\.$/,
+        [`"0", W/${tag}`]: /which If-None-Match lists/,
+        '*': /^The task exists, and If-None-Match: \* asks that it does not; nothing was changed\.$/,
+      };
+      for (const [header, detail] of Object.entries(cases)) {
+        const answer = await system.request(method, path, body, { 'if-none-match': header });
+        expectProblem(answer, 412, 'precondition_failed');
+        expect(answer.body.detail).to.match(detail);
+        expect(answer.headers.get('etag')).to.equal(tag);
+      }
+      expect((await get(path)).body).to.deep.equal(before);
+      const both = await system.request(method, path, body, { 'if-match': '"0"', 'if-none-match': '*' });
+      expect(both.body.detail, 'If-Match comes first').to.include('If-Match does not list');
+      const unknown = await system.request(method, `/api/tasks/${newId('none')}`, body, { 'if-none-match': '*' });
+      expectProblem(unknown, 404, 'not_found');
+      const answer = await system.request(method, path, body, { 'if-match': tag, 'if-none-match': '"0", W/"1"' });
+      expect(answer.status).to.equal(200);
+    });
+
     it(`${method} with If-Match: * writes a task that is there; what is not there stays 404`, async () => {
       const { path } = await create('any');
       expect((await system.request(method, path, body, { 'if-match': '*' })).status).to.equal(200);
@@ -89,6 +112,23 @@ describe('conditional requests', () => {
     expectProblem(await restore(tag), 412, 'precondition_failed');
     expectProblem(await restore('*'), 412, 'precondition_failed');
     expect((await restore(`"${seq}"`)).status).to.equal(200);
+  });
+
+  it('a deleted task is brought back with If-None-Match: *, because there is none that can be read', async () => {
+    const { path } = await create('restored');
+    const { seq } = (await system.request('DELETE', path)).body.task;
+    const restore = (none: string) => system.request('PATCH', path, { deleted: false }, { 'if-none-match': none });
+    expectProblem(await restore(`"${seq}"`), 412, 'precondition_failed');
+    expect((await restore('*')).status).to.equal(200);
+    expectProblem(await restore('*'), 412, 'precondition_failed');
+  });
+
+  it('HEAD is answered like GET', async () => {
+    const { path, tag } = await create('head');
+    const head = (none: string) => system.request('HEAD', path, undefined, { 'if-none-match': none });
+    expect([(await head(tag)).status, (await head('*')).status, (await head('"0"')).status]).to.deep.equal([
+      304, 304, 200,
+    ]);
   });
 
   it('of writers that race from the same state exactly one wins', async () => {
@@ -113,7 +153,7 @@ describe('conditional requests', () => {
     );
   });
 
-  it('POST with an id that exists is 409, whatever If-None-Match says', async () => {
+  it('POST knows no conditions: an id that exists is 409, one that does not is made, whatever If-None-Match says', async () => {
     const { answer } = await create('taken');
     const again = await system.request(
       'POST',
@@ -122,5 +162,7 @@ describe('conditional requests', () => {
       { 'if-none-match': '*' },
     );
     expectProblem(again, 409, 'already_exists');
+    const made = await system.request('POST', '/api/tasks', { title: 'T' }, { 'if-none-match': '*' });
+    expect(made.status).to.equal(201);
   });
 });

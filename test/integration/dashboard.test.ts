@@ -7,7 +7,13 @@ import { createItem, newId } from '../support/operations.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 import { withQueue } from '../support/withQueue.js';
 
-const ADDRESSES = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/sync'];
+const ADDRESSES = [
+  '/admin/queues',
+  '/admin/queues/',
+  '/admin/queues/api/queues',
+  '/admin/queues/queue/sync',
+  '/admin/queues/queue/maintenance',
+];
 const TOKEN = 'a-token-of-more-than-16-characters:with-colon';
 const PRODUCTION = { NODE_ENV: 'production', HOST: '127.0.0.1' };
 
@@ -16,15 +22,16 @@ interface BoardJob {
   attempts: number;
   isFailed: boolean;
   failedReason?: string;
+  returnValue?: unknown;
 }
 
-async function readJobs(system: System, status: string): Promise<BoardJob[]> {
-  const path = `/admin/queues/api/queues?activeQueue=sync&status=${status}&page=1&jobsPerPage=20`;
+async function readJobs(system: System, status: string, queue: 'sync' | 'maintenance' = 'sync'): Promise<BoardJob[]> {
+  const path = `/admin/queues/api/queues?activeQueue=${queue}&status=${status}&page=1&jobsPerPage=20`;
   const answer = await system.request('GET', path);
   expect(answer.status).to.equal(200);
-  expect(answer.body.queues).to.have.lengthOf(1);
-  expect(answer.body.queues[0].name).to.equal('sync');
-  return answer.body.queues[0].jobs;
+  const shown: { name: string; jobs: BoardJob[] }[] = answer.body.queues;
+  expect(shown.map(({ name }) => name)).to.deep.equal(['sync', 'maintenance']);
+  return shown.find(({ name }) => name === queue)?.jobs ?? [];
 }
 
 describe('the dashboard', () => {
@@ -74,6 +81,17 @@ describe('the dashboard', () => {
     }
     await worker.run('the test wants it');
     await allow();
+  });
+
+  it('shows the scheduled work: its next run, and on Redis what the last ones changed', async () => {
+    const worker = await system.startWorker();
+    const next = await eventually(async () => (await readJobs(system, 'delayed', 'maintenance'))[0]);
+    expect(next.isFailed).to.equal(false);
+    if (testBackend === 'redis') {
+      const run = await eventually(async () => (await readJobs(system, 'completed', 'maintenance'))[0]);
+      expect(run.returnValue).to.have.all.keys('stubbed', 'stubsDeleted', 'batchesPruned', 'operationsPruned');
+    }
+    await worker.run('the test wants it');
   });
 });
 

@@ -43,6 +43,7 @@ describe('a failed item', () => {
       expect(refused.status).to.equal(200);
       expect(refused.body).to.have.all.keys([...RESULT_KEYS, 'message']);
       expect(refused.body).to.include({ sync_item_id: failed.id, task_id: taskId, status: 'error' });
+      expect(refused.body.message).to.include(`POST /api/sync/queue/${failed.id}/retry tries it again`);
       await allow();
       const { status, body } = await retry(failed.id);
       expect(status).to.equal(200);

@@ -36,11 +36,9 @@ for (const strategy of CONFLICT_STRATEGIES) {
       expect(second.resolved_data).to.include({ title: 'First', seq: first.resolved_data.seq });
       const [resent] = await push(late);
       expect(resent).to.include({ status: 'conflict', code: 'precondition_failed', duplicate: true });
-      const [row] = await system.database.select<{ ifSeq: number }>(
-        'SELECT if_seq AS "ifSeq" FROM sync_queue WHERE op_id = $1',
-        [late.op_id],
-      );
-      expect(row?.ifSeq).to.equal(seq);
+      const { body } = await system.request('GET', '/api/sync/queue?status=synced&limit=1000');
+      const logged = body.find((each: Item) => each.op_id === late.op_id);
+      expect(logged).to.include({ if_seq: seq, outcome: 'conflict', code: 'precondition_failed', fields: null });
     });
 
     it('is a condition more, not a licence: an edit that is older still loses', async () => {
@@ -122,3 +120,27 @@ for (const strategy of CONFLICT_STRATEGIES) {
     });
   });
 }
+
+describe('a trigger', () => {
+  it('tells what a batch would: code, merged and fields', async () => {
+    const env = { CONFLICT_STRATEGY: 'merge' };
+    const system = await startSystem(import.meta.url, { workers: 0, env });
+    const id = newId('t');
+    const items = [
+      createItem(id, { updated_at: at(0) }),
+      updateItem(id, { completed: true, updated_at: at(20) }),
+      updateItem(id, { completed: false, title: 'Late', updated_at: at(10) }, laptop),
+      onlyAt(99, updateItem(id, { title: 'Guarded', updated_at: at(30) })),
+    ];
+    await system.push(items, {}, { prefer: 'respond-async' });
+    const triggering = system.request('POST', '/api/sync/trigger', undefined, { prefer: 'wait=30' });
+    await system.startWorker();
+    const { results } = (await triggering).body;
+    const fields = { completed: 'kept_server', title: 'applied' };
+    expect(results[2]).to.deep.include({ status: 'success', merged: true, fields });
+    expect(results[3]).to.include({ status: 'conflict', code: 'precondition_failed' });
+    const queued = (await system.request('GET', '/api/sync/queue?status=synced')).body;
+    expect(queued.map((item: { fields: object }) => item.fields)).to.deep.equal([null, null, fields, null]);
+    await system.stop();
+  });
+});

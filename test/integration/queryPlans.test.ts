@@ -47,6 +47,46 @@ const FILL = [
   `UPDATE workspaces SET seq = ${COUNT}, synced = ${COUNT} WHERE id = '${WORKSPACE}'`,
 ];
 
+/** What nearly all tasks are, and the filter that leaves these out. */
+const SKEWED = [
+  ['completed', { completed: true, deleted: false }, { completed: false }],
+  ['open', { completed: false, deleted: false }, { completed: true }],
+  ['deleted', { completed: false, deleted: true }, {}],
+  ['deleted and completed', { completed: true, deleted: true }, { completed: false, includeDeleted: true }],
+] as const;
+const SKEWED_COUNT = 20_000;
+
+describe('query plans of lists that leave nearly every task out', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0, env: { DATABASE_STATEMENT_TIMEOUT_MS: '60000' } });
+  });
+  after(() => system.stop());
+
+  for (const [what, { completed, deleted }, filter] of SKEWED) {
+    it(`because it is ${what}`, async () => {
+      const { database } = system;
+      await database.sequelize.query('TRUNCATE tasks');
+      // Five are live and of the other kind; of the deleted ones every 100th is a stub, which no list shows.
+      await database.sequelize.query(
+        `INSERT INTO tasks (workspace_id, id, server_id, title, completed, deleted, stub, created_at, updated_at, updated_by, op_id,
+           seq, last_synced_at)
+         SELECT '${WORKSPACE}', 'task-' || n, gen_random_uuid(), 'T', ${completed} <> (n % ${SKEWED_COUNT / 5} = 7),
+           ${deleted} AND n % ${SKEWED_COUNT / 5} <> 7, ${deleted} AND n % 100 = 3, '${NOW}'::timestamptz - n * interval '1 second',
+           '${NOW}'::timestamptz - n * interval '1 millisecond', 'phone', 'op-' || n, n, '${NOW}'
+         FROM generate_series(1, ${SKEWED_COUNT}) n`,
+      );
+      await database.sequelize.query('VACUUM ANALYZE tasks');
+      for (const sort of TASK_SORTS) {
+        const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false, ...filter };
+        const list = async () => expect(await listTasks(database, request)).to.have.lengthOf(5);
+        // Each of five, and its look at the log.
+        await expectIndexedOn(database, list, 50);
+      }
+    });
+  }
+});
+
 describe('query plans', () => {
   let system: System;
 
@@ -225,7 +265,8 @@ describe('query plans', () => {
           now: () => NOW,
           newServerId: newUuid,
         }),
-      50,
+      // With the server's list of databases, as above.
+      500,
     ));
 
   it('compacts: stubs, their end, the log and its batches', async () => {

@@ -25,6 +25,9 @@ const QUEUE_ITEM_KEYS = [
   'max_retries',
   'created_at',
   'last_attempted_at',
+  'if_seq',
+  'code',
+  'fields',
 ];
 const STATUS_KEYS = ['pending', 'failed', 'synced', 'total', 'last_synced_at', 'oldest_pending_s', 'stalled', 'queue'];
 const TRIGGER_RESULT_KEYS = ['sync_item_id', 'task_id', 'operation', 'status', 'server_id', 'resolved_data'];
@@ -116,6 +119,9 @@ describe('the queue without a worker', () => {
         operation: item.operation,
         status: 'pending',
         outcome: null,
+        code: null,
+        fields: null,
+        if_seq: null,
         error: null,
         retry_count: 0,
         max_retries: 3,

@@ -9,6 +9,7 @@ import { at } from '../support/merge.js';
 const NOW = at(59);
 const OAT = { kind: 'update' as const, fields: { title: 'Buy oat milk' } };
 const winner = { updatedAt: at(30), clientId: 'laptop-2', opId: 'w', content: OAT };
+const tabletAt25 = { updatedAt: at(25), clientId: 'tablet', opId: 't' };
 const remove = { kind: 'delete' as const, fields: {} };
 
 function story(changes: Partial<OperationStory>): OperationStory {
@@ -50,9 +51,84 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
     "'Buy milk' from phone-1 at 10:25 changed nothing, because it had been applied before.",
   ],
   [
-    'success in some fields',
+    'success in some fields, from before winners were kept',
     { seq: 7, fieldOutcomes: { title: 'applied', completed: 'kept_server' } },
     "'Buy milk' from phone-1 at 10:25 was applied in part (title); the server kept newer edits of completed.",
+  ],
+  [
+    'success in some fields, with the write that kept the others, by what it wrote of them',
+    {
+      seq: 7,
+      fieldOutcomes: { title: 'applied', completed: 'kept_server' },
+      lostTo: { ...winner, content: { kind: 'create', fields: { title: 'Buy oat milk', completed: true } } },
+    },
+    "'Buy milk' from phone-1 at 10:25 was applied in part (title) and lost to the edit of 'Buy oat milk' (completed: yes) from laptop-2 at 10:30, because later writes win.",
+  ],
+  [
+    'success in one field, with a winner each of the others',
+    {
+      seq: 7,
+      fieldOutcomes: { title: 'kept_server', description: 'kept_server', completed: 'applied' },
+      lostTo: tabletAt25,
+      lostToByField: { description: tabletAt25, title: winner },
+    },
+    "'Buy milk' from phone-1 at 10:25 was applied in part (completed) and lost to 'Buy oat milk' from laptop-2 at 10:30 (title) and to a write from tablet at 10:25 (description), because later writes win and of two writes at the same time the one with the higher client_id wins.",
+  ],
+  [
+    'success in a task that stays deleted',
+    {
+      seq: 7,
+      fieldOutcomes: { title: 'applied', deleted: 'kept_server' },
+      lostTo: { ...winner, content: remove },
+    },
+    "'Buy milk' from phone-1 at 10:25 was applied in part (title) and lost to the delete of 'Buy oat milk' from laptop-2 at 10:30, because later writes win.",
+  ],
+  [
+    'conflict with an edit and a delete',
+    {
+      status: 'conflict',
+      lostTo: { ...winner, content: remove },
+      lostToByField: {
+        title: { ...winner, clientId: 'tablet', updatedAt: at(28) },
+        deleted: { ...winner, content: remove },
+      },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to 'Buy oat milk' from tablet at 10:28 (title) and to the delete of 'Buy oat milk' from laptop-2 at 10:30, because later writes win.",
+  ],
+  [
+    'conflict with three writes',
+    {
+      status: 'conflict',
+      lostTo: { ...winner, updatedAt: at(40), content: remove },
+      lostToByField: {
+        title: winner,
+        completed: { ...tabletAt25, updatedAt: at(28), content: { kind: 'update', fields: { completed: true } } },
+        deleted: { ...winner, updatedAt: at(40), content: remove },
+      },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to 'Buy oat milk' from laptop-2 at 10:30 (title), to the edit of 'Buy oat milk' (completed: yes) from tablet at 10:28 and to the delete of 'Buy oat milk' from laptop-2 at 10:40, because later writes win.",
+  ],
+  [
+    'conflict with a write of other fields, from the time of lww',
+    {
+      status: 'conflict',
+      lostTo: winner,
+      lostToByField: { completed: winner, description: { ...tabletAt25, updatedAt: at(28) } },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to a write from tablet at 10:28 (description) and to 'Buy oat milk' from laptop-2 at 10:30 (completed), because later writes win.",
+  ],
+  [
+    'conflict in fields of which two have one winner',
+    {
+      status: 'conflict',
+      lostTo: winner,
+      lostToByField: {
+        title: winner,
+        description: { ...winner, clientId: 'tablet', content: undefined },
+        completed: winner,
+      },
+    },
+    "'Buy milk' from phone-1 at 10:25 lost to 'Buy oat milk' from laptop-2 at 10:30 (title, completed) and to a write from tablet at 10:30 (description), because later writes win.",
   ],
   [
     'conflict by its precondition',

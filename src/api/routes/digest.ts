@@ -40,9 +40,10 @@ function digest(deps: ApiDeps): RequestHandler {
     const workspaceId = workspaceOf(request);
     const feed = await openFeed(deps.database, workspaceId, undefined);
     const { seq, buckets } = await readOnce(workspaceId, `${feed.scope}.${feed.headSeq}`);
-    response.json({
+    const cursor = cursorOf({ ...feed, position: { seq, liveUntil: 0 } });
+    response.set('Sync-Cursor', cursor).json({
       buckets,
-      cursor: cursorOf({ ...feed, position: { seq, liveUntil: 0 } }),
+      cursor,
       server_time: fromMicros(deps.clock.nowMicros()),
     });
   };

@@ -6,8 +6,10 @@ import { findOperation, listHistory, type OperationWithContext } from '../../sto
 import { findTask } from '../../storage/readTasks.js';
 import { writeTask } from '../../storage/writeTask.js';
 import { fieldsOf } from '../../sync/operation.js';
+import { FIELD_NAMES, type TaskFields } from '../../sync/task.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
+import { cursorOfWrite } from '../feed.js';
 import { route } from '../middleware/methods.js';
 import { presentTask, statusOf } from '../present.js';
 import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
@@ -56,7 +58,7 @@ const reapply =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const lost = await readOperation(deps, request);
-    requireConflict(lost);
+    const fields = lostFields(lost);
     const workspaceId = workspaceOf(request);
     const written = await deps.admission.write(() =>
       writeTask(deps.database, {
@@ -64,7 +66,7 @@ const reapply =
         kind: lost.kind,
         taskId: lost.taskId,
         // Without the time it once had: the new operation is made now.
-        data: { id: lost.taskId, ...(lost.kind === 'delete' ? {} : fieldsOf(lost.data)) },
+        data: { id: lost.taskId, ...fields },
         allows: (task) => task !== undefined,
         strategy: deps.config.sync.conflictStrategy,
         opId: deps.newId(),
@@ -78,16 +80,24 @@ const reapply =
     deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
     response
       .status(201)
+      .set('Sync-Cursor', cursorOfWrite(workspaceId, written))
       .location(`/api/sync/operations/${operationId}`)
       .json({ status: 'reapplied', operation_id: operationId, task: presentTask(task) });
   };
 
-function requireConflict(operation: OperationWithContext) {
+/** What an operation wanted and did not get: all of a conflict, and of a merged one the fields that the server kept. */
+function lostFields(operation: OperationWithContext): Partial<TaskFields> {
   const status = statusOf(operation);
-  if (status === 'conflict') return;
+  const { kind, data, fieldOutcomes } = operation;
+  const fields = kind === 'delete' ? {} : fieldsOf(data);
+  if (status === 'conflict') return fields;
+  if (fieldOutcomes !== null) {
+    for (const field of FIELD_NAMES) if (fieldOutcomes[field] !== 'kept_server') delete fields[field];
+    return fields;
+  }
   throw new ApiError(
     'not_reapplicable',
-    `The operation ${operation.id} did not lose: its status is ${status}. Only a conflict can be written again.`,
+    `The operation ${operation.id} did not lose: its status is ${status}. Only what lost can be written again.`,
   );
 }
 

@@ -76,6 +76,8 @@ const list =
     const { items, hasMore } = await listQueue(deps.database, workspaceOf(request), query.status, afterId, query.limit);
     const last = items.at(-1);
     if (hasMore && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
+    // From the first to the last: then the page is all that is pending.
+    else if (query.status === 'pending' && afterId === 0) response.set('Sync-Pending', String(items.length));
     response.json(items.map(presentQueueItem));
   };
 
@@ -89,9 +91,10 @@ const trigger =
     const waitMs = readWaitMs(request, response, deps.config.sync);
     const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
     const results = await redispatch(deps, response, { workspaceId, ids, waitMs, reason: 'trigger' });
-    const processed = results.filter((result) => result.status !== 'pending').length;
-    response.json({
-      status: processed === results.length ? 'completed' : 'processing',
+    const pending = results.filter((result) => result.status === 'pending').length;
+    const processed = results.length - pending;
+    response.set('Sync-Pending', String(pending)).json({
+      status: pending === 0 ? 'completed' : 'processing',
       triggered: ids.length,
       processed_count: processed,
       results,
@@ -108,7 +111,7 @@ const retry =
     requireFailed(await retryFailed(deps.database, workspaceId, id), id);
     const [result] = await redispatch(deps, response, { workspaceId, ids: [id], waitMs, reason: 'retry' });
     if (result === undefined) throw operationNotFound(id);
-    response.json(result);
+    response.set('Sync-Pending', result.status === 'pending' ? '1' : '0').json(result);
   };
 
 const discard =

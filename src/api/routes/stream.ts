@@ -4,6 +4,7 @@ import { type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
 import { describeError } from '../../logger.js';
 import type { ApiDeps } from '../deps.js';
+import { cursorOf } from '../feed.js';
 import { type EventSink, follow, openLiveFeed } from '../follow.js';
 import { route } from '../middleware/methods.js';
 import { requestIdOf } from '../middleware/requestContext.js';
@@ -35,7 +36,7 @@ const stream =
       const cursor = request.get('last-event-id') || readQuery(request, streamQuery).cursor;
       const feed = await openLiveFeed(deps, workspaceOf(request), cursor);
       // Proxies of the nginx family would hold the events back.
-      const headers = { 'X-Accel-Buffering': 'no' };
+      const headers = { 'X-Accel-Buffering': 'no', 'Sync-Cursor': cursorOf(feed) };
       const session = await createSession(request, response, { keepAlive: HEARTBEAT_MS, retry: 1_000, headers });
       response.on('error', (error) => deps.logger.debug('a stream failed', describeError(error)));
       await follow(deps, sinkOf(session, response), feed, ending.signal);

@@ -8,8 +8,9 @@ import { type DirectWrite, writeTask } from '../../storage/writeTask.js';
 import { fieldRules } from '../../sync/operation.js';
 import type { Task } from '../../sync/task.js';
 import { fromMicros, parseTimestamp } from '../../sync/timestamp.js';
-import { entityTag, isKnown, requireMatch } from '../conditions.js';
+import { entityTag, isKnown, requireConditions } from '../conditions.js';
 import type { ApiDeps } from '../deps.js';
+import { cursorOfWrite } from '../feed.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
 import {
@@ -124,7 +125,8 @@ const create =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const { id = deps.newId(), ...fields } = readBody(request, createBody);
-    const task = await write(deps, workspaceOf(request), 'create', id, fields, (current) => current === undefined);
+    const allows = (current: Task | undefined) => current === undefined;
+    const task = await write(deps, request, response, { kind: 'create', taskId: id, fields, allows });
     if (task === undefined)
       throw new ApiError('already_exists', `A task with the id ${id} exists (it may be a deleted one).`);
     answerTask(response.status(201).location(`/api/tasks/${encodeURIComponent(task.id)}`), task);
@@ -136,7 +138,8 @@ const replace =
     const { title, description = null, completed = false } = readBody(request, replaceBody);
     const id = readId(request.params.id);
     const fields = { title, description, completed };
-    const task = await write(deps, workspaceOf(request), 'update', id, fields, unchangedIf(request, isLive));
+    const allows = unchangedIf(request, isLive);
+    const task = await write(deps, request, response, { kind: 'update', taskId: id, fields, allows });
     answerTask(response, found(task, id));
   };
 
@@ -151,8 +154,8 @@ const patch =
     }
     const id = readId(request.params.id);
     const restores = deleted === false;
-    const allows = (current: Task | undefined) => (restores ? current !== undefined : isLive(current));
-    const task = await write(deps, workspaceOf(request), 'update', id, fields, unchangedIf(request, allows));
+    const allows = unchangedIf(request, (current) => (restores ? current !== undefined : isLive(current)));
+    const task = await write(deps, request, response, { kind: 'update', taskId: id, fields, allows });
     answerTask(response, found(task, id));
   };
 
@@ -160,30 +163,31 @@ const remove =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const id = readId(request.params.id);
-    const task = await write(deps, workspaceOf(request), 'delete', id, {}, unchangedIf(request, isLive));
+    const allows = unchangedIf(request, isLive);
+    const task = await write(deps, request, response, { kind: 'delete', taskId: id, fields: {}, allows });
     response.json({ status: 'deleted', task: presentTask(found(task, id)) });
   };
 
+/** Writes a task; the answer gets the cursor at which that is visible. */
 async function write(
   deps: ApiDeps,
-  workspaceId: string,
-  kind: DirectWrite['kind'],
-  taskId: string,
-  fields: Partial<TaskBody>,
-  allows: DirectWrite['allows'],
+  request: Request,
+  response: Response,
+  { fields, ...wanted }: Pick<DirectWrite, 'kind' | 'taskId' | 'allows'> & { fields: Partial<TaskBody> },
 ) {
+  const workspaceId = workspaceOf(request);
   const now = () => fromMicros(deps.clock.reserve(1));
-  const data = { id: taskId, ...fields };
+  const data = { id: wanted.taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
   const strategy = deps.config.sync.conflictStrategy;
   const written = await deps.admission.write(() =>
-    writeTask(deps.database, { workspaceId, kind, taskId, data, allows, strategy, now, ...ids }),
+    writeTask(deps.database, { workspaceId, ...wanted, data, strategy, now, ...ids }),
   );
-  if (written !== undefined) {
-    deps.metrics.wrote(kind);
-    deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
-  }
-  return written?.task;
+  if (written === undefined) return undefined;
+  deps.metrics.wrote(wanted.kind);
+  deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
+  response.set('Sync-Cursor', cursorOfWrite(workspaceId, written));
+  return written.task;
 }
 
 /** One task and its ETag. */
@@ -191,11 +195,11 @@ function answerTask(response: Response, task: TaskView) {
   response.set('ETag', entityTag(task)).json(presentTask(task));
 }
 
-/** Adds If-Match to what a write allows. What would be 404 without the condition stays 404 (RFC 9110, 13.2.1). */
+/** Adds If-Match and If-None-Match to what a write allows. What would be 404 without the condition stays 404 (RFC 9110, 13.2.1). */
 function unchangedIf(request: Request, allows: DirectWrite['allows']): DirectWrite['allows'] {
   return (task) => {
     const isAllowed = allows(task);
-    if (isAllowed && task !== undefined) requireMatch(request, task);
+    if (isAllowed && task !== undefined) requireConditions(request, task);
     return isAllowed;
   };
 }

@@ -1,5 +1,6 @@
 // An accepted operation: the queue's truth while it is pending (I1), the operation log afterwards.
 import { Column, DataType, Model, PrimaryKey, Table } from 'sequelize-typescript';
+import type { FieldWinners } from '../../sync/losses.js';
 import type { FieldOutcomes } from '../../sync/mergeFields.js';
 import { TIMESTAMP } from '../timestampColumn.js';
 
@@ -85,7 +86,7 @@ export class SyncQueueItem extends Model {
   @Column({ type: TIMESTAMP, field: 'next_attempt_at' })
   declare nextAttemptAt: string | null;
 
-  /** With the two below: the version that a conflict lost to; null for other outcomes, and for conflicts from before it was kept. */
+  /** With the two below: the version that it lost to, of several the highest; null where it lost nothing, and from before it was kept. */
   @Column({ type: DataType.TEXT, field: 'lost_to_client_id' })
   declare lostToClientId: string | null;
 
@@ -94,6 +95,10 @@ export class SyncQueueItem extends Model {
 
   @Column({ type: TIMESTAMP, field: 'lost_to_updated_at' })
   declare lostToUpdatedAt: string | null;
+
+  /** Who won each field that it lost; null unless they were lost to different writes. */
+  @Column({ type: DataType.JSONB, field: 'field_winners' })
+  declare fieldWinners: FieldWinners | null;
 
   /** Whether it made a task of a tombstone again. */
   @Column({ type: DataType.BOOLEAN, field: 'brought_back' })
