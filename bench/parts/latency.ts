@@ -1,0 +1,64 @@
+// Part 2: how long one device waits, alone and while others push half of what the system can take.
+import { type Bench, measureVariants, type Variant } from '../bench.js';
+import type { VariantResult } from '../results.js';
+import { createSystems } from '../systems.js';
+import { fleetVariant, metricsOf, prepareFleet, type Running, runFleets } from '../variants.js';
+
+/** Single operations a second of the device that is watched under load: enough for a percentile, too few to be a load. */
+const PROBE_PER_S = 50;
+
+interface System {
+  name: string;
+  key: string;
+  start: () => Promise<Running>;
+  isOurs: boolean;
+}
+
+export function measureLatency(bench: Bench): Promise<VariantResult[]> {
+  const systems = createSystems(bench);
+  const ours = { name: 'Task Sync', key: 'ours', start: systems.product(), isOurs: true };
+  const naive = { name: 'naive', key: 'naive', start: systems.naive, isOurs: true };
+  const all = [
+    ours,
+    { name: 'Task Sync, queue on PostgreSQL', key: 'ours-pg', start: systems.productOnPostgres, isOurs: true },
+    { name: 'the same code without a queue', key: 'without-queue', start: systems.withoutQueue, isOurs: true },
+    naive,
+    { name: 'PouchDB server', key: 'pouchdb', start: systems.pouchdb, isOurs: false },
+    { name: 'RxDB server', key: 'rxdb', start: systems.rxdb, isOurs: false },
+  ];
+  const unloaded = [1, 50].flatMap((batch) =>
+    all.map(({ name, key, ...system }) =>
+      fleetVariant(bench, {
+        ...system,
+        key: `${key}-unloaded-${batch}`,
+        label: `${name}: ${batch === 1 ? 'one operation' : `${batch} operations`}, unloaded`,
+        batch,
+        connections: 1,
+        workload: 'mixed',
+      }),
+    ),
+  );
+  return measureVariants(bench, [...unloaded, halfLoaded(bench, ours), halfLoaded(bench, naive)]);
+}
+
+/** One device with an operation now and then, beside eight that push half of what they could. */
+function halfLoaded(bench: Bench, { name, key, start, isOurs }: System): Variant {
+  const probe = `${key}-probe`;
+  const crowd = `${key}-crowd`;
+  return {
+    key: `${key}-half-load-1`,
+    label: `${name}: one operation, half load`,
+    isOurs,
+    async prepare() {
+      const { target, processes } = await start();
+      await prepareFleet(bench, { id: probe, target, connections: 1, batch: 1, workload: 'mixed' });
+      await prepareFleet(bench, { id: crowd, target, connections: 8, batch: 50, workload: 'mixed' });
+      const { operationsPerS: most = 0 } = metricsOf(await runFleets(bench, [{ id: crowd }], processes));
+      const fleets = [
+        { id: probe, operationsPerS: PROBE_PER_S },
+        { id: crowd, operationsPerS: most / 2 },
+      ];
+      return async () => metricsOf(await runFleets(bench, fleets, processes), 0);
+    },
+  };
+}

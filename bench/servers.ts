@@ -1,0 +1,130 @@
+// The servers of a part: a PostgreSQL and a Redis of its own in a folder of its own, as the product runs them on one machine (embedded
+// binaries, fsync and synchronous_commit on; append-only file). Nothing of another part is in their caches, and nothing outlives it.
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { createChildRecords } from '../src/embedded/childRecords.js';
+import { startPostgres } from '../src/embedded/postgres.js';
+import { findRedis, startRedis } from '../src/embedded/redis.js';
+import type { Releasers } from '../src/embedded/releasers.js';
+import { plainEnvironment } from './environment.js';
+import type { MeteredProcess } from './meter.js';
+
+const STOP_LIMIT_MS = 20_000;
+/** Stacks of a part run side by side, each with its pools. */
+const MAX_CONNECTIONS = 400;
+
+export interface Servers {
+  folder: string;
+  /** Of the maintenance database; its user may create others. */
+  adminUrl: string;
+  postgresVersion: string;
+  /** Undefined where there is no redis-server: `why` says so. */
+  redis: { url: string; version: string } | { why: string };
+  /** What to meter: postgres, and redis if there is one. */
+  processes: MeteredProcess[];
+  /** Writes a child down, so that no way out of this process leaves it running. */
+  track: ReturnType<typeof createChildRecords>['add'];
+  /** Changes a setting that needs a restart of PostgreSQL, and restarts it. */
+  restartPostgresWith(setting: string, value: string): Promise<void>;
+}
+
+/** Starts both; `releasers` get their ends. @throws StartError when PostgreSQL does not start */
+export async function startServers(releasers: Releasers, signal: AbortSignal): Promise<Servers> {
+  const folder = mkdtempSync(join(tmpdir(), 'task-sync-bench-'));
+  // PostgreSQL may have to run as another user, which passes through here.
+  chmodSync(folder, 0o711);
+  releasers.push(() => rmSync(folder, { recursive: true, force: true }));
+  const records = createChildRecords(folder);
+  process.once('exit', records.killAll);
+  releasers.push(() => {
+    process.off('exit', records.killAll);
+    records.killAll();
+  });
+  const shared = { dataDir: folder, env: plainEnvironment, signal, say: () => undefined, track: records.add };
+  const database = await startPostgres({
+    ...shared,
+    logFile: join(folder, 'postgres.log'),
+    sharedFolder: join(folder, 'shared'),
+    maxConnections: MAX_CONNECTIONS,
+  });
+  let postgres = database.child;
+  releasers.push(async () => void (await postgres.stop(STOP_LIMIT_MS)));
+  const processes: MeteredProcess[] = [];
+  const meterPostgres = () => {
+    const others = processes.filter(({ name }) => name !== 'postgres');
+    processes.splice(0, processes.length, { name: 'postgres', pid: postgres.pid ?? 0, hasChildren: true }, ...others);
+  };
+  meterPostgres();
+  const redis = await provideRedis(shared, releasers, processes);
+  return {
+    folder,
+    adminUrl: database.url,
+    postgresVersion: database.version,
+    redis,
+    processes,
+    track: records.add,
+    async restartPostgresWith(setting, value) {
+      await query(database.url, `ALTER SYSTEM SET ${setting} = ${value}`);
+      await postgres.stop(STOP_LIMIT_MS);
+      postgres = database.restart();
+      meterPostgres();
+      await waitUntilItAnswers(database.url, signal);
+    },
+  };
+}
+
+interface Shared {
+  dataDir: string;
+  env: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  say(line: string): void;
+  track: Servers['track'];
+}
+
+async function provideRedis(
+  shared: Shared,
+  releasers: Releasers,
+  processes: MeteredProcess[],
+): Promise<Servers['redis']> {
+  const program = findRedis(shared.env.PATH ?? '');
+  if (typeof program === 'string') return { why: program };
+  const server = await startRedis({ ...shared, program, logFile: join(shared.dataDir, 'redis.log') });
+  releasers.push(async () => void (await server.child.stop(STOP_LIMIT_MS)));
+  processes.push({ name: 'redis', pid: server.child.pid ?? 0 });
+  return { url: server.url, version: program.version };
+}
+
+/** Makes an empty database. @returns its URL */
+export async function createDatabase(servers: Servers, name: string): Promise<string> {
+  await query(servers.adminUrl, `CREATE DATABASE ${name}`);
+  const url = new URL(servers.adminUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Runs statements on a database and returns the rows of the last one. */
+export async function query<Row extends object>(url: string, sql: string, values?: unknown[]): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url, application_name: 'task-sync bench' });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const result = await client.query<Row>(sql, values);
+    return (Array.isArray(result) ? result.at(-1) : result).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function waitUntilItAnswers(url: string, signal: AbortSignal) {
+  for (const until = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+    signal.throwIfAborted();
+    try {
+      await query(url, 'SELECT');
+      return;
+    } catch (error) {
+      if (Date.now() > until) throw error;
+    }
+  }
+}
