@@ -8,7 +8,7 @@ import { createStream, type Stream } from './operations.js';
 import { connectSql, createRawTables } from './rawSql.js';
 
 /** Tasks of a fleet that brings its own; each device needs twice a batch of them for itself. */
-const OWN_TASKS = 2_000;
+const OWN_TASKS = 1_000;
 const PREPARED_AT_ONCE = 100;
 
 /** One exchange after the other. */

@@ -16,6 +16,10 @@ interface Tally extends Required<Pick<Exchange, 'settled' | 'pending' | 'refused
   latenciesMs: number[];
 }
 
+/** A measurement with fewer answers than this from each device says little: it goes on for longer, but not for ever. */
+const ANSWERS_A_DEVICE = 2;
+const LONGER_AT_MOST = 10;
+
 /** Runs all loads at once. @throws an Error with the first fault when nothing was settled */
 export async function runLoad(
   loads: readonly Load[],
@@ -23,41 +27,68 @@ export async function runLoad(
   measureMs: number,
   window: Window,
 ): Promise<JobResult> {
+  const tallies = loads.map(emptyTally);
   const startedAt = performance.now();
-  const from = startedAt + warmUpMs;
-  const until = from + measureMs;
-  const tallies = loads.map(
-    (): Tally => ({ requests: 0, settled: 0, pending: 0, refused: 0, errors: 0, latenciesMs: [] }),
-  );
-  const faults: string[] = [];
-  const drive = async (worker: Worker, load: Load, tally: Tally, number: number) => {
-    const everyMs =
-      load.operationsPerS === undefined ? 0 : (1_000 * load.batch * load.workers.length) / load.operationsPerS;
-    // Devices with a rate do not all start at the same moment.
-    let dueAt = startedAt + (everyMs * number) / load.workers.length;
-    for (;;) {
-      if (everyMs > 0) await sleepUntil(dueAt);
-      const sentAt = everyMs > 0 ? dueAt : performance.now();
-      if (performance.now() >= until) return;
-      const exchange = await worker.exchange();
-      const now = performance.now();
-      if (exchange.fault !== undefined && faults.length < 1) faults.push(exchange.fault);
-      if (now >= from && now < until) count(tally, exchange, now - sentAt);
-      dueAt += everyMs;
-    }
+  // Infinity: not begun, not over.
+  const measured = { from: Number.POSITIVE_INFINITY, until: Number.POSITIVE_INFINITY };
+  let firstFault: string | undefined;
+  const take = (tally: Tally, exchange: Exchange, sentAt: number) => {
+    firstFault ??= exchange.fault;
+    const now = performance.now();
+    if (now >= measured.from && now < measured.until) count(tally, exchange, now - sentAt);
   };
   const driving = loads.flatMap((load, index) =>
-    load.workers.map((worker, number) => drive(worker, load, tallies[index] ?? emptyTally(), number)),
+    load.workers.map((worker, number) =>
+      drive(worker, paceOf(load, startedAt, number), {
+        isOver: () => performance.now() >= measured.until,
+        take: (exchange, sentAt) => take(tallies[index] ?? emptyTally(), exchange, sentAt),
+      }),
+    ),
   );
-  await sleepUntil(from);
+  await sleepUntil(startedAt + warmUpMs);
+  measured.from = performance.now();
   window.begin();
-  await sleepUntil(until);
+  await sleepUntil(measured.from + measureMs);
+  const hasEnough = () =>
+    tallies.every((tally, index) => tally.requests >= ANSWERS_A_DEVICE * (loads[index]?.workers.length ?? 0));
+  for (const latest = measured.from + LONGER_AT_MOST * measureMs; !hasEnough() && performance.now() < latest; ) {
+    await sleepUntil(performance.now() + LOOK_EVERY_MS);
+  }
+  measured.until = performance.now();
   window.end();
   await Promise.all(driving);
-  const [fault] = faults;
-  if (fault !== undefined && tallies.some(({ settled }) => settled === 0)) throw new Error(fault);
-  if (fault !== undefined) process.stdout.write(`    the first fault: ${fault}\n`);
-  return Object.assign({}, ...tallies.map((tally, index) => summarize(tally, index, measureMs)));
+  if (tallies.some(({ settled }) => settled === 0))
+    throw new Error(firstFault ?? 'nothing was answered in the measured time');
+  if (firstFault !== undefined) process.stdout.write(`    the first fault: ${firstFault}\n`);
+  const tookMs = measured.until - measured.from;
+  return Object.assign({}, ...tallies.map((tally, index) => summarize(tally, index, tookMs)));
+}
+
+const LOOK_EVERY_MS = 20;
+
+interface Pace {
+  /** 0: as fast as the answers come. */
+  everyMs: number;
+  firstAt: number;
+}
+
+/** Devices with a rate do not all start at the same moment. */
+function paceOf({ operationsPerS, batch, workers }: Load, startedAt: number, number: number): Pace {
+  const everyMs = operationsPerS === undefined ? 0 : (1_000 * batch * workers.length) / operationsPerS;
+  return { everyMs, firstAt: startedAt + (everyMs * number) / workers.length };
+}
+
+async function drive(
+  worker: Worker,
+  { everyMs, firstAt }: Pace,
+  { isOver, take }: { isOver: () => boolean; take: (exchange: Exchange, sentAt: number) => void },
+) {
+  for (let dueAt = firstAt; ; dueAt += everyMs) {
+    if (everyMs > 0) await sleepUntil(dueAt);
+    if (isOver()) return;
+    const sentAt = everyMs > 0 ? dueAt : performance.now();
+    take(await worker.exchange(), sentAt);
+  }
 }
 
 const emptyTally = (): Tally => ({ requests: 0, settled: 0, pending: 0, refused: 0, errors: 0, latenciesMs: [] });

@@ -11,7 +11,12 @@ const expressPouchdb = require('express-pouchdb');
 const CHUNK = 1_000;
 const env = JSON.parse(process.argv[2] ?? '{}');
 const Database = PouchDB.defaults({ prefix: join(env.folder, '/') });
+const app = express();
+const options = { mode: 'minimumForPouchDB', inMemoryConfig: true, logPath: join(env.folder, 'log.txt') };
+app.use('/', expressPouchdb(Database, options));
+// Behind the line above, which has to see it being made: it answers 404 for databases that it does not know.
 const tasks = new Database('tasks');
+await tasks.info();
 for (let from = 0; from < env.fill; from += CHUNK) {
   const docs = Array.from({ length: Math.min(CHUNK, env.fill - from) }, (_, index) => ({
     _id: `task-${from + index + 1}`,
@@ -22,7 +27,4 @@ for (let from = 0; from < env.fill; from += CHUNK) {
   }));
   await tasks.bulkDocs(docs);
 }
-const app = express();
-const options = { mode: 'minimumForPouchDB', inMemoryConfig: true, logPath: join(env.folder, 'log.txt') };
-app.use('/', expressPouchdb(Database, options));
 app.listen(env.port, '127.0.0.1', () => process.stdout.write('peer is up\n'));

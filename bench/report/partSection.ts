@@ -16,8 +16,12 @@ export function partSection(part: PartResult, table: PartTable): string {
     ...(base === undefined ? [] : [ratioTo(base, variant, columns[0])]),
   ]);
   const header = ['', ...columns.map(({ title }) => title), ...(base === undefined ? [] : [`x ${base.label}`])];
-  const missing = part.variants.flatMap(({ label, failure }) =>
-    failure === undefined ? [] : [`- Not measured: ${label}. ${failure}`],
+  const failures = new Map<string, string[]>();
+  for (const { label, failure } of part.variants) {
+    if (failure !== undefined) failures.set(failure, [...(failures.get(failure) ?? []), label]);
+  }
+  const missing = [...failures].map(
+    ([failure, labels]) => `- Not measured: ${labels.join('; ')}. The reason: ${failure}`,
   );
   return [
     `## ${table.title}`,

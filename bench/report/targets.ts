@@ -29,7 +29,7 @@ export function judgeTargets(run: RunResult): Verdict[] {
 }
 
 function judge({ limits, isLimit }: Target, measured: number | undefined): Verdict['reached'] {
-  if (measured === undefined || Number.isNaN(measured)) return 'not measured';
+  if (measured === undefined || !Number.isFinite(measured)) return 'not measured';
   const isWithin = (limit: number) => (isLimit ? measured <= limit : measured >= limit);
   if (isWithin(limits.aim)) return 'aim';
   return isWithin(limits.atLeast) ? 'at least' : 'no';
@@ -43,7 +43,7 @@ const medianAt = (run: RunResult, [part, key, metric]: Place) =>
 /** The median of one metric over that of another. */
 const ratio = (of: Place, to: Place) => (run: RunResult) => {
   const [a, b] = [medianAt(run, of), medianAt(run, to)];
-  return a === undefined || b === undefined ? undefined : a / b;
+  return a === undefined || b === undefined || b === 0 ? undefined : a / b;
 };
 
 /** The number of tasks that all sources of the pull comparison were measured with: the most that RxDB was. */
