@@ -4,7 +4,7 @@ import type { Releasers } from '../src/embedded/releasers.js';
 import type { Settings } from './arguments.js';
 import type { Generator } from './generator.js';
 import type { Metrics, VariantResult } from './results.js';
-import type { Servers } from './servers.js';
+import { type Servers, settleDatabases } from './servers.js';
 
 export interface Bench {
   settings: Settings;
@@ -32,6 +32,7 @@ export async function measureVariants(bench: Bench, variants: readonly Variant[]
     const measure = await guard(bench, result, prepare);
     results.push({ result, measure });
   }
+  await settleDatabases(bench.servers);
   for (let round = 1; round <= bench.settings.rounds; round += 1) {
     for (const { result, measure } of results) {
       if (measure === undefined || result.failure !== undefined) continue;

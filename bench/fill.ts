@@ -20,7 +20,6 @@ export async function fillWorkspace(
   await query(databaseUrl, `UPDATE workspaces SET seq = $1, synced = $1, last_synced_at = now() WHERE id = 'default'`, [
     operations,
   ]);
-  for (const table of ['tasks', 'sync_queue', 'workspaces']) await query(databaseUrl, `VACUUM (ANALYZE) ${table}`);
   await query(databaseUrl, 'CHECKPOINT');
 }
 

@@ -17,6 +17,7 @@ once, in turns, so that a slow minute is slow for all of them.
   shared_buffers 128 MB; append-only file, fsync every second). The load generator, the servers and the databases share the cores.
 - **What counts:** an operation counts when its outcome has been answered. Operations that were accepted but not applied within the
   wait (202), and requests that were told to come later (429, 503), are counted beside it, in columns that appear when there are any.
+- **Statistics:** when everything is prepared the databases are vacuumed and analyzed once, as autovacuum would within a minute.
 - **p50 and p99** are exact: every answer of a round is kept and sorted.
 - **CPU** is user and system time from /proc over the measured seconds, by process (PostgreSQL with all its backends), divided by the operations. It
   needs Linux; elsewhere the columns are missing. **MB** is the highest resident memory seen.
