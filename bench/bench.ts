@@ -11,6 +11,8 @@ export interface Bench {
   servers: Servers;
   generator: Generator;
   releasers: Releasers;
+  /** What has been measured so far, kept even when the part breaks off. */
+  results: VariantResult[];
   /** Aborted when the run is to end, or the part has taken too long. */
   signal: AbortSignal;
   say(line: string): void;
@@ -25,16 +27,16 @@ export interface Variant {
 }
 
 /** Prepares every variant, then measures them in turns. */
-export async function measureVariants(bench: Bench, variants: readonly Variant[]): Promise<VariantResult[]> {
-  const results: { result: VariantResult; measure: (() => Promise<Metrics>) | undefined }[] = [];
+export async function measureVariants(bench: Bench, variants: readonly Variant[]): Promise<void> {
+  const prepared: { result: VariantResult; measure: (() => Promise<Metrics>) | undefined }[] = [];
   for (const { key, label, isOurs, prepare } of variants) {
     const result: VariantResult = { key, label, isOurs, rounds: [] };
-    const measure = await guard(bench, result, prepare);
-    results.push({ result, measure });
+    bench.results.push(result);
+    prepared.push({ result, measure: await guard(bench, result, prepare) });
   }
   await settleDatabases(bench.servers);
   for (let round = 1; round <= bench.settings.rounds; round += 1) {
-    for (const { result, measure } of results) {
+    for (const { result, measure } of prepared) {
       if (measure === undefined || result.failure !== undefined) continue;
       const metrics = await guard(bench, result, measure);
       if (metrics === undefined) continue;
@@ -42,7 +44,6 @@ export async function measureVariants(bench: Bench, variants: readonly Variant[]
       bench.say(`  ${round}/${bench.settings.rounds} ${result.label}: ${describe(metrics)}`);
     }
   }
-  return results.map(({ result }) => result);
 }
 
 /** Runs a step of a variant; a fault is written into its result. What ends the whole part is passed on. */

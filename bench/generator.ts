@@ -39,7 +39,7 @@ export function createGenerator(releasers: Releasers, signal: AbortSignal): Gene
         serialization: 'advanced',
       });
       try {
-        return await runJob(child, job, processes, AbortSignal.any([signal, AbortSignal.timeout(limitMs)]));
+        return await runJob(child, job, processes, { limitMs, signal });
       } catch (error) {
         if (!(error instanceof JobError)) end();
         signal.throwIfAborted();
@@ -58,7 +58,7 @@ function runJob(
   child: ChildProcess,
   job: Job,
   processes: readonly MeteredProcess[],
-  signal: AbortSignal,
+  { limitMs, signal }: { limitMs: number; signal: AbortSignal },
 ): Promise<Measured> {
   return new Promise((resolve, reject) => {
     const metered = [...processes, { name: 'generator', pid: child.pid ?? 0, hasChildren: true }];
@@ -69,13 +69,19 @@ function runJob(
       stopMeter = undefined;
     };
     const settle = (finish: () => void) => {
+      clearTimeout(timer);
       child.off('message', onMessage).off('exit', onExit);
       signal.removeEventListener('abort', onAbort);
       endMeter();
       finish();
     };
     const onExit = () => settle(() => reject(new Error('the load generator has ended')));
-    const onAbort = () => settle(() => reject(new Error(`the job ${job.kind} is not over in time`)));
+    const onAbort = () => settle(() => reject(signal.reason));
+    // Not AbortSignal.any() over AbortSignal.timeout(): that may be collected as garbage before it fires.
+    const timer = setTimeout(
+      () => settle(() => reject(new Error(`the job ${job.kind} is not over after ${limitMs / 1_000} s`))),
+      limitMs,
+    );
     const onMessage = (message: FromGenerator) => {
       if (message.type === 'begin') stopMeter = startMeter(metered);
       else if (message.type === 'end') endMeter();

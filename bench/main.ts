@@ -5,19 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createReleasers } from '../src/embedded/releasers.js';
 import { ArgumentError, type PartName, readArguments, type Settings, USAGE } from './arguments.js';
-import type { Bench } from './bench.js';
 import { createGenerator } from './generator.js';
 import { describeCommit, describeMachine, type Machine } from './machine.js';
 import { PARTS } from './parts/index.js';
 import { ROOT_FOLDER } from './processes.js';
 import { performanceChart, performanceDocument, runSummary } from './report/document.js';
-import { failuresOf, type PartResult, type RunResult } from './results.js';
+import { failuresOf, type PartResult, type RunResult, type VariantResult } from './results.js';
 import { startServers } from './servers.js';
 
 const RESULTS_FOLDER = join(ROOT_FOLDER, 'bench', 'results');
 /** A part that hangs in spite of its own limits must not keep the others from being measured. */
 const PART_LIMIT_MS = 45 * 60_000;
-const QUICK_PART_LIMIT_MS = 90_000;
+const QUICK_PART_LIMIT_MS = 150_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -30,22 +29,31 @@ async function runPart(
 ): Promise<PartResult> {
   const startedAt = performance.now();
   const releasers = createReleasers((error) => say(`  not cleaned up: ${error}`));
-  const limit = AbortSignal.timeout(settings.isQuick ? QUICK_PART_LIMIT_MS : PART_LIMIT_MS);
-  const signal = AbortSignal.any([stopping, limit]);
+  const ending = new AbortController();
+  const end = () => ending.abort(stopping.reason);
+  stopping.addEventListener('abort', end, { once: true });
+  const limitMs = settings.isQuick ? QUICK_PART_LIMIT_MS : PART_LIMIT_MS;
+  const timer = setTimeout(() => ending.abort(new Error(`it took more than ${limitMs / 60_000} minutes`)), limitMs);
+  const { signal } = ending;
   const tookS = () => Math.round((performance.now() - startedAt) / 1_000);
+  const results: VariantResult[] = [];
   say(`\n${name}`);
   try {
     const servers = await startServers(releasers, signal);
     machine.postgres = servers.postgresVersion;
     machine.redis = 'version' in servers.redis ? servers.redis.version : `none (${servers.redis.why})`;
-    const bench: Bench = { settings, servers, generator: createGenerator(releasers, signal), releasers, signal, say };
-    return { part: name, variants: await PARTS[name](bench), tookS: tookS() };
+    const generator = createGenerator(releasers, signal);
+    await PARTS[name]({ settings, servers, generator, results, releasers, signal, say });
+    return { part: name, variants: results, tookS: tookS() };
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error);
     say(`  ${failure}`);
-    return { part: name, variants: [], failure, tookS: tookS() };
+    return { part: name, variants: results, failure, tookS: tookS() };
   } finally {
+    clearTimeout(timer);
+    stopping.removeEventListener('abort', end);
     await releasers.releaseAll();
+    say(`  (${tookS()} s)`);
   }
 }
 

@@ -18,18 +18,34 @@ const CONNECTIONS = 4;
 /** Milliseconds since 1970 with a fraction: Date.now() has none. */
 const nowMs = () => performance.timeOrigin + performance.now();
 
+interface Arrival {
+  opId: string;
+  atMs: number;
+}
+
 /** @throws an Error when an event was lost */
 export async function runLive(job: Extract<Job, { kind: 'live' }>, window: Window): Promise<JobResult> {
-  const arrivals: { opId: string; atMs: number }[] = [];
+  const arrivals: Arrival[] = [];
   const streams = await openEventStreams(job.url, job.streams, (opId) => void arrivals.push({ opId, atMs: nowMs() }));
-  window.begin();
-  const sentAt = await pushAtRate(job.url, job.pushesPerS, job.measureMs);
-  const expected = sentAt.size * job.streams;
-  for (const until = nowMs() + LAST_EVENTS_MS; arrivals.length < expected && nowMs() < until; ) await sleep(20);
-  window.end();
-  for (const stream of streams) stream.close();
-  if (arrivals.length < expected) throw new Error(`${expected - arrivals.length} of ${expected} events did not arrive`);
-  const committedAt = await readCommits(job.databaseUrl, [...sentAt.keys()]);
+  try {
+    window.begin();
+    const sentAt = await pushAtRate(job.url, job.pushesPerS, job.measureMs);
+    const expected = sentAt.size * job.streams;
+    for (const until = nowMs() + LAST_EVENTS_MS; arrivals.length < expected && nowMs() < until; ) await sleep(20);
+    window.end();
+    const missing = expected - arrivals.length;
+    if (missing > 0) throw new Error(`${missing} of ${expected} events did not arrive`);
+    return summarize(arrivals, sentAt, await readCommits(job.databaseUrl, [...sentAt.keys()]));
+  } finally {
+    for (const stream of streams) stream.close();
+  }
+}
+
+function summarize(
+  arrivals: readonly Arrival[],
+  sentAt: ReadonlyMap<string, number>,
+  committedAt: ReadonlyMap<string, number>,
+) {
   const since = (times: ReadonlyMap<string, number>) =>
     Float64Array.from(arrivals, ({ opId, atMs }) => atMs - (times.get(opId) ?? Number.NaN)).sort();
   const fromCommit = since(committedAt);
@@ -87,9 +103,12 @@ async function readCommits(databaseUrl: string, opIds: string[]): Promise<Map<st
 export async function runIdle(job: Extract<Job, { kind: 'idle' }>, window: Window): Promise<JobResult> {
   const streams = await openEventStreams(job.url, job.streams, () => undefined);
   await sleep(job.settleMs);
-  window.begin();
-  await sleep(job.measureMs);
-  window.end();
-  for (const stream of streams) stream.close();
-  return { streams: job.streams, seconds: job.measureMs / 1_000 };
+  try {
+    window.begin();
+    await sleep(job.measureMs);
+    window.end();
+    return { streams: job.streams, seconds: job.measureMs / 1_000 };
+  } finally {
+    for (const stream of streams) stream.close();
+  }
 }

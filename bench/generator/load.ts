@@ -19,6 +19,7 @@ interface Tally extends Required<Pick<Exchange, 'settled' | 'pending' | 'refused
 /** A measurement with fewer answers than this from each device says little: it goes on for longer, but not for ever. */
 const ANSWERS_A_DEVICE = 2;
 const LONGER_AT_MOST = 10;
+const LOOK_EVERY_MS = 20;
 
 /** Runs all loads at once. @throws an Error with the first fault when nothing was settled */
 export async function runLoad(
@@ -48,12 +49,7 @@ export async function runLoad(
   await sleepUntil(startedAt + warmUpMs);
   measured.from = performance.now();
   window.begin();
-  await sleepUntil(measured.from + measureMs);
-  const hasEnough = () =>
-    tallies.every((tally, index) => tally.requests >= ANSWERS_A_DEVICE * (loads[index]?.workers.length ?? 0));
-  for (const latest = measured.from + LONGER_AT_MOST * measureMs; !hasEnough() && performance.now() < latest; ) {
-    await sleepUntil(performance.now() + LOOK_EVERY_MS);
-  }
+  await untilMeasured(loads, tallies, measured.from, measureMs);
   measured.until = performance.now();
   window.end();
   await Promise.all(driving);
@@ -64,7 +60,14 @@ export async function runLoad(
   return Object.assign({}, ...tallies.map((tally, index) => summarize(tally, index, tookMs)));
 }
 
-const LOOK_EVERY_MS = 20;
+/** The measured time, and for as long as some devices have had too few answers. */
+async function untilMeasured(loads: readonly Load[], tallies: readonly Tally[], from: number, measureMs: number) {
+  await sleepUntil(from + measureMs);
+  const hasEnough = () =>
+    tallies.every((tally, index) => tally.requests >= ANSWERS_A_DEVICE * (loads[index]?.workers.length ?? 0));
+  const latest = from + LONGER_AT_MOST * measureMs;
+  while (!hasEnough() && performance.now() < latest) await sleepUntil(performance.now() + LOOK_EVERY_MS);
+}
 
 interface Pace {
   /** 0: as fast as the answers come. */

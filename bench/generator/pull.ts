@@ -1,17 +1,17 @@
 // Reading everything, over and over, by one or several clients. Rows are counted in the bytes as they arrive: parsing them is the client's
 // business, and on few cores it would be taken from what is measured.
-import { spawn } from 'node:child_process';
 import { Client } from 'undici';
-import { COPY_TASKS } from './copyTasks.js';
+import { copyTasks } from './copyTasks.js';
 import { deltaRequest } from './delta.js';
 import type { Job, JobResult, Pull, Window } from './jobs.js';
+import { createMarkerCount } from './markerCount.js';
 
 /** What a client asks for at once where it asks page by page: far from both ends of what the servers allow. */
 const PAGE = 1_000;
 /** Of an answer, what stands behind its rows. */
 const TAIL_BYTES = 400;
 
-interface Counter {
+export interface Counter {
   rows: number;
   bytes: number;
 }
@@ -19,51 +19,60 @@ interface Counter {
 /** Reads everything once, counting what arrives until `signal` aborts. */
 type ReadAll = (counter: Counter, signal: AbortSignal) => Promise<void>;
 
-export async function runPull(job: Extract<Job, { kind: 'pull' }>, window: Window): Promise<JobResult> {
-  const { pull, clients, warmUpMs, measureMs } = job;
-  const counter: Counter = { rows: 0, bytes: 0 };
-  const ending = new AbortController();
-  let complete = 0;
-  const drive = async () => {
-    const read = await openReader(pull);
-    while (!ending.signal.aborted) {
-      await read(counter, ending.signal);
-      if (!ending.signal.aborted) complete += 1;
-    }
-  };
-  const driving = Promise.all(Array.from({ length: clients }, drive));
-  // A fault ends the wait; an end by our own signal is none.
-  const wait = (ms: number) => Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), driving]);
-  await wait(warmUpMs);
-  window.begin();
-  const before = { ...counter };
-  const startedAt = performance.now();
-  await wait(measureMs);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const rows = counter.rows - before.rows;
-  const bytes = counter.bytes - before.bytes;
-  window.end();
-  ending.abort();
-  await driving;
-  if (rows === 0) throw new Error('no rows arrived');
-  return { rows, rowsPerS: rows / seconds, megabytesPerS: bytes / seconds / 1e6, complete, operations: rows };
+interface Reader {
+  readAll: ReadAll;
+  close(): Promise<void>;
 }
 
-async function openReader(pull: Pull): Promise<ReadAll> {
-  if (pull.protocol === 'copy') return (counter, signal) => copy(pull.psql, pull.databaseUrl, counter, signal);
-  const client = new Client(pull.url, { bodyTimeout: 120_000, headersTimeout: 120_000 });
-  const read = createHttpReader(
-    client,
-    pull.protocol,
-    pull.protocol === 'delta' ? await deltaRequest(client) : undefined,
-  );
-  return async (counter, signal) => {
+/** @throws an Error with the first fault, or when nothing arrived */
+export async function runPull(job: Extract<Job, { kind: 'pull' }>, window: Window): Promise<JobResult> {
+  const readers = await Promise.all(Array.from({ length: job.clients }, () => openReader(job.pull)));
+  const counter: Counter = { rows: 0, bytes: 0 };
+  const ending = new AbortController();
+  const driving = Promise.all(readers.map((reader) => readOverAndOver(reader, counter, ending.signal)));
+  try {
+    // A fault ends the wait.
+    const wait = (ms: number) => Promise.race([new Promise((resolve) => setTimeout(resolve, ms)), driving]);
+    await wait(job.warmUpMs);
+    window.begin();
+    const before = { ...counter };
+    const startedAt = performance.now();
+    await wait(job.measureMs);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const rows = counter.rows - before.rows;
+    const bytes = counter.bytes - before.bytes;
+    window.end();
+    if (rows === 0) throw new Error('no rows arrived');
+    return { rows, rowsPerS: rows / seconds, megabytesPerS: bytes / seconds / 1e6, operations: rows };
+  } finally {
+    ending.abort();
+    await driving.catch(() => undefined);
+    await Promise.all(readers.map((reader) => reader.close()));
+  }
+}
+
+/** What the end of the measurement cuts off is no fault. */
+async function readOverAndOver({ readAll }: Reader, counter: Counter, signal: AbortSignal) {
+  while (!signal.aborted) {
     try {
-      await read(counter, signal);
+      await readAll(counter, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-  };
+  }
+}
+
+async function openReader(pull: Pull): Promise<Reader> {
+  if (pull.protocol === 'copy') {
+    const { psql, databaseUrl } = pull;
+    return {
+      readAll: (counter, signal) => copyTasks(psql, databaseUrl, counter, signal),
+      close: async () => undefined,
+    };
+  }
+  const client = new Client(pull.url, { bodyTimeout: 120_000, headersTimeout: 120_000 });
+  const deltaPath = pull.protocol === 'delta' ? await deltaRequest(client) : undefined;
+  return { readAll: createHttpReader(client, pull.protocol, deltaPath), close: () => client.destroy() };
 }
 
 function createHttpReader(
@@ -143,45 +152,4 @@ async function readAnswer(
   }
   if (answer.statusCode !== 200) throw new Error(`GET ${path} was answered ${answer.statusCode}: ${tail}`);
   return { tail: tail.toString(), rows: counter.rows - before };
-}
-
-/** Counts a marker in chunks; one that lies across two of them counts with the second. */
-export function createMarkerCount(marker: string): (chunk: Buffer) => number {
-  let rest: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    const seam =
-      marker.length === 1 || rest.length === 0
-        ? Buffer.alloc(0)
-        : Buffer.concat([rest, chunk.subarray(0, marker.length - 1)]);
-    const found = countIn(seam, marker) + countIn(chunk, marker);
-    rest = marker.length === 1 ? rest : Buffer.concat([rest, chunk]).subarray(-(marker.length - 1));
-    return found;
-  };
-}
-
-function countIn(chunk: Buffer, marker: string): number {
-  let count = 0;
-  for (let at = chunk.indexOf(marker); at >= 0; at = chunk.indexOf(marker, at + marker.length)) count += 1;
-  return count;
-}
-
-function copy(psql: string, databaseUrl: string, counter: Counter, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(psql, ['--no-psqlrc', '--quiet', '--dbname', databaseUrl, '--command', COPY_TASKS], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const count = createMarkerCount('\n');
-    child.stdout.on('data', (chunk: Buffer) => {
-      counter.rows += count(chunk);
-      counter.bytes += chunk.length;
-    });
-    const end = () => void child.kill('SIGKILL');
-    signal.addEventListener('abort', end, { once: true });
-    child.once('error', reject);
-    child.once('close', (code) => {
-      signal.removeEventListener('abort', end);
-      if (code === 0 || signal.aborted) resolve();
-      else reject(new Error(`psql ended with exit code ${code}`));
-    });
-  });
 }

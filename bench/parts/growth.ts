@@ -1,14 +1,13 @@
 // Part 6: the same pushes into databases of different ages: flat, or something on the way reads more than it should.
 import { type Bench, measureVariants } from '../bench.js';
 import { fillWorkspace } from '../fill.js';
-import type { VariantResult } from '../results.js';
 import { startStack } from '../stack.js';
 import { fleetVariant } from '../variants.js';
 
 /** Tasks in the workspaces whose log grows; the pushes go to all of them. */
 const TASKS = 10_000;
 
-export function measureGrowth(bench: Bench): Promise<VariantResult[]> {
+export function measureGrowth(bench: Bench): Promise<void> {
   const { logSizes, largeWorkspace } = bench.settings;
   const variantOf = (key: string, label: string, tasks: number, operations: number) =>
     fleetVariant(bench, {

@@ -1,6 +1,5 @@
 // Part 5: what the processes hold and burn when there is nothing to do, without and with open streams.
 import { type Bench, measureVariants, type Variant } from '../bench.js';
-import type { VariantResult } from '../results.js';
 import { startStack } from '../stack.js';
 import { GRACE_MS } from '../variants.js';
 
@@ -9,7 +8,7 @@ const IDLE_MS = 20_000;
 const QUICK_IDLE_MS = 2_000;
 const SETTLE_MS = 1_000;
 
-export async function measureIdle(bench: Bench): Promise<VariantResult[]> {
+export async function measureIdle(bench: Bench): Promise<void> {
   const { streams, isQuick } = bench.settings;
   const stack = await startStack(bench, { name: 'idle' });
   const measureMs = isQuick ? QUICK_IDLE_MS : IDLE_MS;

@@ -1,7 +1,6 @@
 // The parts by name, each with what it is called.
 import type { PartName } from '../arguments.js';
 import type { Bench } from '../bench.js';
-import type { VariantResult } from '../results.js';
 import { measureCrud } from './crud.js';
 import { measureGrowth } from './growth.js';
 import { measureIdle } from './idle.js';
@@ -11,7 +10,7 @@ import { measurePull } from './pull.js';
 import { measurePush } from './push.js';
 import { measureWorkers } from './workers.js';
 
-export const PARTS: Record<PartName, (bench: Bench) => Promise<VariantResult[]>> = {
+export const PARTS: Record<PartName, (bench: Bench) => Promise<void>> = {
   push: measurePush,
   latency: measureLatency,
   workers: measureWorkers,

@@ -1,6 +1,5 @@
 // Part 2, live: from a commit, and from a push, to the event on another device's stream.
 import { type Bench, measureVariants, type Variant } from '../bench.js';
-import type { VariantResult } from '../results.js';
 import { type Backend, startStack } from '../stack.js';
 import { GRACE_MS, metricsOf, once } from '../variants.js';
 
@@ -10,7 +9,7 @@ const EVENTS_PER_S = 10_000;
 /** So few pushes need a longer look than the other parts. */
 const LONGER = 3;
 
-export async function measureLive(bench: Bench): Promise<VariantResult[]> {
+export async function measureLive(bench: Bench): Promise<void> {
   await bench.servers.restartPostgresWith('track_commit_timestamp', 'on');
   const onRedis = once(() => startStack(bench, { name: 'live_redis' }));
   const onPostgres = once(() => startStack(bench, { name: 'live_postgres', backend: 'postgres' }));

@@ -7,7 +7,6 @@ import { fillWorkspace } from '../fill.js';
 import type { Pull } from '../generator/jobs.js';
 import type { MeteredProcess } from '../meter.js';
 import { startNpmPeer } from '../peers.js';
-import type { VariantResult } from '../results.js';
 import { startStack } from '../stack.js';
 import { GRACE_MS, metricsOf, once } from '../variants.js';
 
@@ -18,7 +17,7 @@ interface Source {
 
 const CLIENTS = [1, 8];
 
-export function measurePull(bench: Bench): Promise<VariantResult[]> {
+export function measurePull(bench: Bench): Promise<void> {
   return measureVariants(
     bench,
     bench.settings.pullSizes.flatMap((size) => variantsOf(bench, size)),

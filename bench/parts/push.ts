@@ -1,7 +1,6 @@
 // Part 1 and 7: pushes, one thing varied at a time around 50 mixed operations a request on 8 connections, and the same work on the peers.
 import { type Bench, measureVariants } from '../bench.js';
 import type { Workload } from '../generator/jobs.js';
-import type { VariantResult } from '../results.js';
 import { createSystems } from '../systems.js';
 import { fleetVariant, type Running } from '../variants.js';
 
@@ -13,7 +12,7 @@ const WORDS: Record<Workload, string> = {
   resend: 'resends',
 };
 
-export function measurePush(bench: Bench): Promise<VariantResult[]> {
+export function measurePush(bench: Bench): Promise<void> {
   const systems = createSystems(bench);
   const push = (
     system: { name: string; key: string; start: () => Promise<Running>; isOurs?: boolean },

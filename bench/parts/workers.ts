@@ -1,12 +1,11 @@
 // Part 1, workers alone: how fast a backlog goes with 1, 2 and 4 of them, in one workspace and in a hundred.
 import { type Bench, measureVariants, type Variant } from '../bench.js';
-import type { VariantResult } from '../results.js';
 import { startStack } from '../stack.js';
 import { GRACE_MS, metricsOf } from '../variants.js';
 
 const LIMIT_MS = 60_000;
 
-export function measureWorkers(bench: Bench): Promise<VariantResult[]> {
+export function measureWorkers(bench: Bench): Promise<void> {
   const wanted = [
     [1, 1],
     [2, 1],

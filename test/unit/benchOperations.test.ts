@@ -1,8 +1,8 @@
 // What the benchmark's devices send: if it were not what it says, the numbers would be about something else.
 import { expect } from 'chai';
 import { createDevice } from '../../bench/generator/devices.js';
+import { createMarkerCount } from '../../bench/generator/markerCount.js';
 import { createStream, type Operation } from '../../bench/generator/operations.js';
-import { createMarkerCount } from '../../bench/generator/pull.js';
 
 const ids = Array.from({ length: 120 }, (_, index) => `task-${index}`);
 const taken = (stream: ReturnType<typeof createStream>, batches: number, size: number) =>
