@@ -1,16 +1,18 @@
 // The servers of a part: a PostgreSQL and a Redis of its own in a folder of its own, as the product runs them on one machine (embedded
 // binaries, fsync and synchronous_commit on; append-only file). Nothing of another part is in their caches, and nothing outlives it.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createChildRecords } from '../src/embedded/childRecords.js';
+import { createChildRecords, stopLeftovers } from '../src/embedded/childRecords.js';
+import { findHolder, lockFolder } from '../src/embedded/folderLock.js';
 import { startPostgres } from '../src/embedded/postgres.js';
 import { findRedis, startRedis } from '../src/embedded/redis.js';
 import type { Releasers } from '../src/embedded/releasers.js';
 import { plainEnvironment } from './environment.js';
 import type { MeteredProcess } from './meter.js';
 
+const PREFIX = 'task-sync-bench-';
 const STOP_LIMIT_MS = 20_000;
 /** Stacks of a part run side by side, each with its pools. */
 const MAX_CONNECTIONS = 400;
@@ -32,10 +34,15 @@ export interface Servers {
 
 /** Starts both; `releasers` get their ends. @throws StartError when PostgreSQL does not start */
 export async function startServers(releasers: Releasers, signal: AbortSignal): Promise<Servers> {
-  const folder = mkdtempSync(join(tmpdir(), 'task-sync-bench-'));
+  await removeAbandonedRuns();
+  const folder = mkdtempSync(join(tmpdir(), PREFIX));
   // PostgreSQL may have to run as another user, which passes through here.
   chmodSync(folder, 0o711);
-  releasers.push(() => rmSync(folder, { recursive: true, force: true }));
+  const unlock = lockFolder(folder);
+  releasers.push(() => {
+    unlock();
+    rmSync(folder, { recursive: true, force: true });
+  });
   const records = createChildRecords(folder);
   process.once('exit', records.killAll);
   releasers.push(() => {
@@ -73,6 +80,25 @@ export async function startServers(releasers: Releasers, signal: AbortSignal): P
       await waitUntilItAnswers(database.url, signal);
     },
   };
+}
+
+/** A run holds the lock of its folder: where nobody does, the run was killed, and what it left is ended and removed. */
+async function removeAbandonedRuns() {
+  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(PREFIX))) {
+    const folder = join(tmpdir(), name);
+    if (!isAbandoned(folder)) continue;
+    await stopLeftovers(folder, STOP_LIMIT_MS, () => undefined);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Without a lock it has just been made by another run; one that cannot be read is another user's. */
+function isAbandoned(folder: string): boolean {
+  try {
+    return readdirSync(folder).includes('launcher.lock') && findHolder(folder) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 interface Shared {

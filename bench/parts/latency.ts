@@ -3,8 +3,10 @@ import { type Bench, measureVariants, type Variant } from '../bench.js';
 import { createSystems } from '../systems.js';
 import { fleetVariant, metricsOf, prepareFleet, type Running, runFleets } from '../variants.js';
 
-/** Single operations a second of the device that is watched under load: enough for a percentile, too few to be a load. */
-const PROBE_PER_S = 100;
+/** Single operations a second of the devices that are watched under load: enough for a percentile, too few to be a load. */
+const PROBE_PER_S = 50;
+/** With one, an answer that takes longer than the time between two operations would make all later ones wait. */
+const PROBE_CONNECTIONS = 4;
 
 interface System {
   name: string;
@@ -40,7 +42,7 @@ export function measureLatency(bench: Bench): Promise<void> {
   return measureVariants(bench, [...unloaded, halfLoaded(bench, ours), halfLoaded(bench, naive)]);
 }
 
-/** One device with an operation now and then, beside eight that push half of what they could. */
+/** Devices with an operation now and then, beside eight that push half of what they could. */
 function halfLoaded(bench: Bench, { name, key, start, isOurs }: System): Variant {
   const probe = `${key}-probe`;
   const crowd = `${key}-crowd`;
@@ -50,7 +52,7 @@ function halfLoaded(bench: Bench, { name, key, start, isOurs }: System): Variant
     isOurs,
     async prepare() {
       const { target, processes } = await start();
-      await prepareFleet(bench, { id: probe, target, connections: 1, batch: 1, workload: 'mixed' });
+      await prepareFleet(bench, { id: probe, target, connections: PROBE_CONNECTIONS, batch: 1, workload: 'mixed' });
       await prepareFleet(bench, { id: crowd, target, connections: 8, batch: 50, workload: 'mixed' });
       let most: number | undefined;
       return async () => {
