@@ -10,12 +10,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const stamp = join(root, 'dist', '.built');
 const folders = ['src', 'workers', 'config', 'test', 'scripts', 'bench'];
 
-/** Every file below `folder` that ends in `ending`, with its full path. */
+/** Every file below `folder` that ends in `ending`, with its full path; what npm installed for the benchmark's peers is no source. */
 function filesBelow(folder, ending) {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesBelow(path, ending);
+    return entry.isFile() && entry.name.endsWith(ending) ? [path] : [];
+  });
 }
 
 function isStale() {

@@ -1,0 +1,61 @@
+// The product's own code with the queue taken out: the api and the worker in one process, where what the api enqueues is applied at once by
+// the worker's job processor, with its group commit. What a queue costs is what lies between this and the product.
+import { createServer } from 'node:http';
+import { v7 as newUuid } from 'uuid';
+import { loadConfig } from '../../config/index.js';
+import { createApp } from '../../src/api/app.js';
+import { createLevels } from '../../src/api/levels.js';
+import { createOpenStreams } from '../../src/api/openStreams.js';
+import { createTails } from '../../src/api/tails.js';
+import { connect } from '../../src/connect.js';
+import { listen } from '../../src/listen.js';
+import { createLogger } from '../../src/logger.js';
+import type { ApplyJob } from '../../src/queue/jobs.js';
+import { createShutdown, stopOnSignals } from '../../src/shutdown.js';
+import { createServerClock } from '../../src/sync/clock.js';
+import { createJobProcessor } from '../../workers/processJob.js';
+
+const { port, env }: { port: number; env: Record<string, string> } = JSON.parse(process.argv[2] ?? '{}');
+const config = loadConfig(env);
+const logger = createLogger({ level: config.logLevel, process: 'api' });
+const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
+stopOnSignals(shutdown);
+// The queue is opened, because the wiring wants one, and never used.
+const { database, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
+const levels = createLevels(database, logger);
+const clock = createServerClock(Date.now);
+const processJob = createJobProcessor({
+  database,
+  logger,
+  retry: config.retry,
+  strategy: config.sync.conflictStrategy,
+  transactionSize: config.sync.transactionSize,
+  nowMicros: clock.nowMicros,
+  random: Math.random,
+  newServerId: newUuid,
+  onApplied: (workspaceId, { seq, lastId, settled }) => {
+    levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [] });
+    logger.info('operations were applied', { workspaceId, settled, seq });
+  },
+});
+const enqueue = async (jobs: ApplyJob[]) => {
+  // As with a queue: the request does not wait for the job but for the wake-up.
+  for (const job of jobs)
+    processJob(job).catch((error: unknown) => logger.error('a job failed', { error: String(error) }));
+};
+const app = createApp({
+  config,
+  database,
+  producer: { ...producer, enqueue },
+  levels,
+  tails: createTails(database, levels, logger),
+  streams: createOpenStreams(config.streamMax),
+  wakeUps: { publish: levels.receive, close: async () => undefined },
+  logger,
+  clock,
+  newId: newUuid,
+  version: 'without a queue',
+  stopping: shutdown.signal,
+});
+await listen(createServer({ keepAliveTimeout: 65_000 }, app), port, '127.0.0.1');
+process.stdout.write('peer is up\n');
