@@ -3,8 +3,8 @@
 import { UnrecoverableError } from 'bullmq';
 import { RetryLater } from '../src/queue/consumer.js';
 import type { ApplyJob } from '../src/queue/jobs.js';
-import { type BatchPart, type BatchPartState, finishBatches } from '../src/storage/finishBatches.js';
-import { fromMicros, toMicros } from '../src/sync/timestamp.js';
+import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
+import { toMicros } from '../src/sync/timestamp.js';
 import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
 import { createGroupCommit } from './groupCommit.js';
 
@@ -12,8 +12,7 @@ import { createGroupCommit } from './groupCommit.js';
 export function createJobProcessor(deps: ApplyDeps) {
   const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]) => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
-    await applyWorkspace(deps, workspaceId, upTo);
-    return finishBatches(deps.database, workspaceId, upTo, jobs.map(partOf), fromMicros(deps.nowMicros()));
+    return applyWorkspace(deps, workspaceId, upTo, jobs.map(partOf));
   });
 
   /** @throws RetryLater, UnrecoverableError, or the driver's error on a transient fault */

@@ -3,6 +3,7 @@
 import type { OperationKind } from '../sync/merge.js';
 import type { Database } from './database.js';
 import type { BatchClock, BatchEntry } from './models/syncBatch.js';
+import { prepared } from './statement.js';
 
 export interface OperationToAccept {
   /** Index in the batch. */
@@ -32,8 +33,9 @@ export interface BatchToAccept {
 
 // The ids are given in the order of the batch, because that is the order in which its operations are applied; the rows go in in
 // the order of their keys, because two resends of one batch would deadlock on each other's rows otherwise (40P01).
-const ACCEPT = `
-WITH numbered AS MATERIALIZED (
+const ACCEPT = prepared(
+  'accept_batch',
+  `WITH numbered AS MATERIALIZED (
   SELECT nextval('sync_queue_id_seq') AS id, sent.*
   FROM (SELECT * FROM jsonb_to_recordset($3::jsonb) AS s("position" int, "clientId" text, "opId" text, "contentHash" text,
     "taskId" text, kind text, data jsonb, "updatedAt" timestamptz, "ifSeq" bigint) ORDER BY "position") sent
@@ -50,7 +52,8 @@ WITH numbered AS MATERIALIZED (
     CASE WHEN count(id) = 0 THEN $5::timestamptz END
   FROM inserted
 )
-SELECT id FROM inserted ORDER BY id`;
+SELECT id FROM inserted ORDER BY id`,
+);
 
 /**
  * Stores a batch durably; on return it is committed.
@@ -58,7 +61,7 @@ SELECT id FROM inserted ORDER BY id`;
  * @throws what the driver throws. After a lost connection the batch may be stored all the same: resending it is safe (I2).
  */
 export async function acceptBatch(database: Database, batch: BatchToAccept): Promise<number[]> {
-  const rows = await database.select<{ id: number }>(ACCEPT, [
+  const rows = await database.run<{ id: number }>(ACCEPT, [
     batch.workspaceId,
     batch.batchId,
     JSON.stringify(batch.operations),

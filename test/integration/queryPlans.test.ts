@@ -6,7 +6,6 @@ import { acceptBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
-import { finishBatches } from '../../src/storage/finishBatches.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
@@ -56,8 +55,7 @@ describe('query plans', () => {
   });
   after(() => system.stop());
 
-  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) =>
-    expectIndexedOn(system.database, work, mostRows);
+  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) => expectIndexedOn(work, mostRows);
 
   for (const sort of TASK_SORTS) {
     const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false };
@@ -157,20 +155,11 @@ describe('query plans', () => {
     await expectIndexed(() => recordAttempt(database, WORKSPACE, [COUNT - 1, COUNT], NOW), 10);
     await expectIndexed(() => recordFailure(database, { ...last, nextAttemptAt: () => NOW }), 10);
     await expectIndexed(async () => {
-      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, now: () => NOW, newServerId: newUuid };
-      expect((await applyPending(database, apply)).settled).to.equal(20);
+      const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
+      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, parts, now: () => NOW, newServerId: newUuid };
+      const { settled, states } = await applyPending(database, apply);
+      expect({ settled, states: states.length }).to.deep.equal({ settled: 20, states: 1 });
     }, 500);
-    await expectIndexed(
-      () =>
-        finishBatches(
-          database,
-          WORKSPACE,
-          COUNT,
-          [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }],
-          NOW,
-        ),
-      500,
-    );
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
   });
 
@@ -178,14 +167,13 @@ describe('query plans', () => {
     const { database } = system;
     await database.sequelize.query("UPDATE sync_queue SET status = 'pending', outcome = NULL WHERE id % 5 = 1");
     await database.sequelize.query('ANALYZE sync_queue');
-    const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, now: () => NOW, newServerId: newUuid };
+    const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, parts, now: () => NOW, newServerId: newUuid };
     await expectIndexed(() => applyPending(database, apply), 4_000);
     await expectIndexed(() => findStalled(database, NOW, 100), 20);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
-    const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
-    await expectIndexed(() => finishBatches(database, WORKSPACE, 2_049, parts, NOW), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(() => readOperationsByKey(database, WORKSPACE, keys), 200);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
