@@ -9,9 +9,11 @@ import type { Logger } from '../logger.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
+import { createAccept } from './accepting.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
+import { createReadOutcomes } from './readingOutcomes.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 
@@ -38,6 +40,8 @@ export async function startApi(
   const deps = {
     config,
     database,
+    accept: createAccept(database),
+    readOutcomes: createReadOutcomes(database),
     producer,
     levels,
     tails: createTails(database, levels, logger),

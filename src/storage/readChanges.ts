@@ -2,6 +2,7 @@
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
 import type { Database } from './database.js';
 import { BUCKET_OF_TASK } from './readDigest.js';
+import { prepared } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -19,16 +20,19 @@ export interface FeedHead {
 const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
     ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
 
-const HEAD = `
-SELECT w.seq, w.floor_seq AS "floorSeq",
+/** Reads a FeedHead. */
+export const HEAD = prepared(
+  'feed_head',
+  `SELECT w.seq, w.floor_seq AS "floorSeq",
   concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
     (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
     (SELECT incarnation FROM sync_identity)) AS incarnation
-FROM workspaces w WHERE w.id = $1`;
+FROM workspaces w WHERE w.id = $1`,
+);
 
 /** Where the feed of a workspace ends now. @throws an Error for a workspace that does not exist */
 export async function readFeedHead(database: Database, workspaceId: string): Promise<FeedHead> {
-  const [head] = await database.select<FeedHead>(HEAD, [workspaceId]);
+  const [head] = await database.run<FeedHead>(HEAD, [workspaceId]);
   if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
   return head;
 }

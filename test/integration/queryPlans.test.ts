@@ -2,13 +2,14 @@
 // product's own functions run; each of their statements is explained just before.
 import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
-import { acceptBatch } from '../../src/storage/acceptBatch.js';
+import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
-import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
+import { findBatch, readOperationsById, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
+import { readOutcomes } from '../../src/storage/readOutcomes.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
 import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
 import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
@@ -87,13 +88,14 @@ describe('query plans', () => {
   it('reads fifty operations by their keys', async () => {
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(async () => {
-      expect(await readOperationsByKey(system.database, WORKSPACE, keys)).to.have.lengthOf(50);
-    }, 200);
+      const { operations, tasks } = await readOutcomes(system.database, WORKSPACE, keys);
+      expect([operations.size, tasks.size]).to.deep.equal([50, 50]);
+    }, 700);
   });
 
   it('reads a thousand operations by their keys', async () => {
     const keys = Array.from({ length: 1_000 }, (_, n) => ({ clientId: 'phone', opId: `op-${n * 90 + 1}` }));
-    await expectIndexed(() => readOperationsByKey(system.database, WORKSPACE, keys), 2_500);
+    await expectIndexed(() => readOutcomes(system.database, WORKSPACE, keys), 4_000);
   });
 
   it('reads fifty operations by their ids, and fifty tasks', async () => {
@@ -146,7 +148,7 @@ describe('query plans', () => {
         maxRetries: 3,
         now: NOW,
       };
-      return acceptBatch(system.database, batch);
+      return acceptBatches(system.database, WORKSPACE, [packBatch(batch)]);
     }, 500));
 
   it('applies what is pending, records failures, finishes batches and requeues', async () => {
@@ -175,7 +177,7 @@ describe('query plans', () => {
     await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
-    await expectIndexed(() => readOperationsByKey(database, WORKSPACE, keys), 200);
+    await expectIndexed(() => readOutcomes(database, WORKSPACE, keys), 700);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
     const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
     await expectIndexed(() => listTasks(database, list), 1_000);

@@ -1,7 +1,7 @@
 // The hot path is set-based: the number of statements does not grow with the batch.
 import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
-import { acceptBatch } from '../../src/storage/acceptBatch.js';
+import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { onStatement } from '../support/statements.js';
 import { type System, startSystem } from '../support/system.js';
@@ -44,7 +44,7 @@ describe('statements', () => {
       maxRetries: 3,
       now: NOW,
     };
-    const ids = await acceptBatch(system.database, batch);
+    const ids = (await acceptBatches(system.database, 'default', [packBatch(batch)])).get(batch.batchId) ?? [];
     const accepting = statements;
     const request = { workspaceId: 'default', upTo: ids.at(-1) ?? 0, limit: 500, now: () => NOW, newServerId: newUuid };
     const applied = await applyPending(system.database, request);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { createGroupCommit } from '../../workers/groupCommit.js';
+import { createGroupCommit } from '../../src/groupCommit.js';
 
 /** A run that ends when the test says so. */
 function controlled() {
