@@ -1,9 +1,10 @@
 // Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
 // with `shutdown`, jobs first.
-import { v7 as newUuid } from 'uuid';
+
 import type { Config } from '../config/index.js';
 import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
+import { newId } from '../src/newId.js';
 import { startConsumer } from '../src/queue/consumer.js';
 import { startMaintenance } from '../src/queue/maintenance.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
@@ -34,7 +35,7 @@ export async function startWorker(
     transactionSize: config.sync.transactionSize,
     nowMicros,
     random: Math.random,
-    newServerId: newUuid,
+    newServerId: newId,
     onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds }) => {
       wakeUps.publish({
         workspaceId,

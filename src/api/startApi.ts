@@ -1,11 +1,11 @@
 // Wiring of an api process: opens what it needs, builds the application, listens. Whatever it opened closes with `shutdown`.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { v7 as newUuid } from 'uuid';
 import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
+import { newId } from '../newId.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
@@ -49,7 +49,7 @@ export async function startApi(
     wakeUps,
     logger,
     clock: createServerClock(nowMs),
-    newId: newUuid,
+    newId,
     version: readVersion(),
     stopping: shutdown.signal,
   };

@@ -15,7 +15,7 @@ import { fieldsOf } from '../sync/operation.js';
 import type { FieldVersions, Task } from '../sync/task.js';
 import type { Database } from './database.js';
 import { type BatchPart, type BatchPartState, FINISH, finishBind } from './finishBatches.js';
-import { planned, prepared } from './statement.js';
+import { planned, prepared, type Session } from './statement.js';
 
 /** An accepted operation with its place in the queue. */
 export interface QueuedOperation extends AcceptedOperation {
@@ -68,40 +68,32 @@ export class ApplyError extends Error {
 export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
   const taken: number[] = [];
   try {
-    return await database.pipeline(async (session, commit) => {
-      const { workspaceId, upTo, limit, parts = [] } = request;
-      // The three go out together; each of them begins when the one before it has ended.
-      const [[workspace], rows] = await Promise.all([
-        session.run<{ seq: number }>(LOCK, [workspaceId]),
-        session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit]),
-      ]);
-      const { seq } = requireWorkspace(workspace, workspaceId);
-      for (const row of rows) taken.push(row.queueId);
-      const now = request.now();
-      const finish = () => session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now));
-      if (rows.length === 0) {
-        const [states] = await Promise.all([finish(), commit()]);
-        return { settled: 0, outcomes: {}, seq, lastId: 0, batchIds: [], states };
-      }
-      const folded = foldOperations({
-        tasks: tasksOf(rows),
-        operations: rows.map(operationOf),
-        seq,
-        now,
-        newServerId: request.newServerId,
-        ...(request.strategy === undefined ? {} : { strategy: request.strategy }),
-      });
-      const [, states] = await Promise.all([
-        session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-        finish(),
-        commit(),
-      ]);
-      const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
-      return { ...summarize(folded), batchIds, states };
-    });
+    return await database.pipeline((session, commit) => applyOn(session, commit, request, taken));
   } catch (error) {
     throw new ApplyError(error, taken);
   }
+}
+
+/** @param taken gets the ids of the operations that were read */
+async function applyOn(session: Session, commit: () => Promise<void>, request: ApplyRequest, taken: number[]) {
+  const { workspaceId, upTo, limit, parts = [], newServerId, strategy = 'lww' } = request;
+  // Both go out with BEGIN; each begins when the one before it has ended.
+  const [[workspace], rows] = await Promise.all([
+    session.run<{ seq: number }>(LOCK, [workspaceId]),
+    session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit]),
+  ]);
+  const { seq } = requireWorkspace(workspace, workspaceId);
+  for (const row of rows) taken.push(row.queueId);
+  const now = request.now();
+  const operations = rows.map(operationOf);
+  const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
+  const [, states] = await Promise.all([
+    rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+    session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
+    commit(),
+  ]);
+  const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
+  return { ...summarize(folded), batchIds, states };
 }
 
 const LOCK = prepared('lock_workspace', 'SELECT seq FROM workspaces WHERE id = $1 FOR NO KEY UPDATE');
@@ -151,6 +143,7 @@ interface PendingRow {
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
 // the lock's previous holder has just settled. Of the data only the fields that are used: what an app put beside them may be a
 // megabyte an operation, and 500 of those do not fit into a worker.
+// Plan: sync_queue_pending in its order up to the limit, one look into tasks_pkey a row.
 // Planned each time: prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5).
 const READ_PENDING = planned(
   `SELECT q.id AS "queueId", q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
@@ -167,6 +160,8 @@ FROM (
 ORDER BY q.id`,
 );
 
+// `w` is the workspace, in every record: compared with $1 the planner would join by what it believes about the size of the workspace;
+// compared with a column it looks each row up. Plan: two function scans, one look into sync_queue_pkey a row, inserts by tasks_pkey.
 const WRITE_FOLD = prepared(
   'write_fold',
   `WITH written AS (

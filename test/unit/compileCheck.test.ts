@@ -145,7 +145,7 @@ describe('key-sorted JSON', () => {
 });
 
 describe('what cannot be stored', () => {
-  const deep = (levels: number): unknown => JSON.parse('{"a":'.repeat(levels) + '1' + '}'.repeat(levels));
+  const deep = (levels: number): unknown => JSON.parse(`${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`);
   for (const [what, value, isFound] of [
     ['32 levels', deep(32), false],
     ['33 levels', deep(33), true],

@@ -60,4 +60,14 @@ describe('group commit', () => {
     runs[1]?.end();
     expect(await second).to.equal('b');
   });
+
+  it('does not put more into a run than it may serve; what is larger goes alone', async () => {
+    const runs: string[][] = [];
+    const submit = createGroupCommit(async (_key: string, jobs: string[]) => void runs.push(jobs), {
+      max: 3,
+      sizeOf: (job) => job.length,
+    });
+    await Promise.all(['a', 'bb', 'c', 'dddd', 'ee', 'f'].map((job) => submit('w', job)));
+    expect(runs).to.deep.equal([['a', 'bb'], ['c'], ['dddd'], ['ee', 'f']]);
+  });
 });
