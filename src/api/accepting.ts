@@ -1,5 +1,5 @@
-// Storing pushed batches (I1). Those that arrive while others are being stored share the next statement; nobody waits for a timer. With 32
-// connections this took the api from 85 to 60 us an operation, and PostgreSQL with it: a statement and a commit are paid once a group.
+// Storing pushed batches (I1). Those that arrive while others are being stored share the next statement; nobody waits for a timer. A statement
+// and a commit are paid once a group: with 32 connections that, and reading in groups, took PostgreSQL from 140 to 121 us an operation.
 import { createGroupCommit } from '../groupCommit.js';
 import { acceptBatches, type BatchToAccept, type PackedBatch, packBatch } from '../storage/acceptBatch.js';
 import type { Database } from '../storage/database.js';

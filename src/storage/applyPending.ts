@@ -98,9 +98,15 @@ async function applyOn(session: Session, commit: () => Promise<void>, request: A
 
 const LOCK = prepared('lock_workspace', 'SELECT seq FROM workspaces WHERE id = $1 FOR NO KEY UPDATE');
 
+// The transactions of Sequelize do not begin with the settings of BEGIN in database.ts; they get them here.
+const LOCK_ALONE = planned(
+  `SELECT seq, set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true) FROM workspaces WHERE id = $1 FOR NO KEY UPDATE`,
+);
+
 /** Locks a workspace for the rest of the transaction; every writer of its tasks starts with this. @returns its seq. */
 export async function lockWorkspace(database: Database, id: string, transaction: Transaction): Promise<number> {
-  const [row] = await database.run<{ seq: number }>(LOCK, [id], transaction);
+  const [row] = await database.run<{ seq: number }>(LOCK_ALONE, [id], transaction);
   return requireWorkspace(row, id).seq;
 }
 

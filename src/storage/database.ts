@@ -96,7 +96,8 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
       throw error;
     } finally {
       if (isUsable) connectionManager.releaseConnection(connection);
-      else await connectionManager.destroyConnection(connection);
+      // Not waited for: the pool has let go of it already, and a server that hangs would keep the caller from his error.
+      else void connectionManager.destroyConnection(connection).catch(() => undefined);
     }
   }
 
