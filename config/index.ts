@@ -46,6 +46,7 @@ export const environmentSchema = Joi.object({
   DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 900),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 10_000),
   DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
+  DATABASE_PREPARED_STATEMENTS: Joi.boolean().default(true),
 
   REDIS_URL: url('redis', 'rediss')
     .custom(checkDatabaseNumber)
@@ -113,6 +114,7 @@ interface Environment {
   DATABASE_ACQUIRE_TIMEOUT_MS: number;
   DATABASE_STATEMENT_TIMEOUT_MS: number;
   DATABASE_LOCK_TIMEOUT_MS: number;
+  DATABASE_PREPARED_STATEMENTS: boolean;
   REDIS_URL?: string;
   REDIS_TLS_VERIFY: boolean;
   REDIS_COMMAND_TIMEOUT_MS: number;
@@ -200,6 +202,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
       acquireTimeoutMs: settings.DATABASE_ACQUIRE_TIMEOUT_MS,
       statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: settings.DATABASE_LOCK_TIMEOUT_MS,
+      preparedStatements: settings.DATABASE_PREPARED_STATEMENTS,
     },
     queue: {
       redisUrl: settings.REDIS_URL,

@@ -3,6 +3,7 @@
 import { describeError, type Logger } from '../src/logger.js';
 import { ApplyError, type ApplyRequest, type ApplyResult, applyPending } from '../src/storage/applyPending.js';
 import type { Database } from '../src/storage/database.js';
+import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
 import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
 import type { ConflictStrategy } from '../src/sync/merge.js';
 import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
@@ -26,19 +27,25 @@ export interface ApplyDeps {
 
 /**
  * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
+ * @returns where `parts` stand afterwards
  * @throws the driver's error on a transient fault; what was committed before it stays
  */
-export async function applyWorkspace(deps: ApplyDeps, workspaceId: string, upTo: number): Promise<void> {
+export async function applyWorkspace(
+  deps: ApplyDeps,
+  workspaceId: string,
+  upTo: number,
+  parts: BatchPart[],
+): Promise<BatchPartState[]> {
   const now = () => fromMicros(deps.nowMicros());
   const { newServerId, strategy } = deps;
   for (let limit = deps.transactionSize; ; ) {
     const startedAt = performance.now();
-    const attempt = await tryApply(deps, { workspaceId, upTo, limit, strategy, now, newServerId });
+    const attempt = await tryApply(deps, { workspaceId, upTo, limit, parts, strategy, now, newServerId });
     if ('applied' in attempt) {
       if (attempt.applied.settled > 0) {
         deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
       }
-      if (attempt.applied.settled < limit) return;
+      if (attempt.applied.settled < limit) return attempt.applied.states;
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions.
       limit = Math.min(limit * 2, deps.transactionSize);
     } else if (attempt.failed.operationIds.length > 1) {

@@ -1,19 +1,18 @@
 // One job: apply what is pending up to its last operation, then say what became of its part of the batch. A job whose operations wait
 // for another attempt comes back; one with failed operations fails, so that the dashboard shows why.
 import { UnrecoverableError } from 'bullmq';
+import { createGroupCommit } from '../src/groupCommit.js';
 import { RetryLater } from '../src/queue/consumer.js';
 import type { ApplyJob } from '../src/queue/jobs.js';
-import { type BatchPart, type BatchPartState, finishBatches } from '../src/storage/finishBatches.js';
-import { fromMicros, toMicros } from '../src/sync/timestamp.js';
+import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
+import { toMicros } from '../src/sync/timestamp.js';
 import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
-import { createGroupCommit } from './groupCommit.js';
 
 /** @returns the processor of jobs; its jobs of one workspace share transactions. */
 export function createJobProcessor(deps: ApplyDeps) {
   const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]) => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
-    await applyWorkspace(deps, workspaceId, upTo);
-    return finishBatches(deps.database, workspaceId, upTo, jobs.map(partOf), fromMicros(deps.nowMicros()));
+    return applyWorkspace(deps, workspaceId, upTo, jobs.map(partOf));
   });
 
   /** @throws RetryLater, UnrecoverableError, or the driver's error on a transient fault */

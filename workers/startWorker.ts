@@ -1,11 +1,11 @@
 // Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
 // with `shutdown`, jobs first.
-import { v7 as newUuid } from 'uuid';
 import type { Config } from '../config/index.js';
 import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
 import { createFigures } from '../src/metrics/figures.js';
 import { createWorkerMetrics } from '../src/metrics/workerMetrics.js';
+import { newId } from '../src/newId.js';
 import { startConsumer } from '../src/queue/consumer.js';
 import { startMaintenance } from '../src/queue/maintenance.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
@@ -37,7 +37,7 @@ export async function startWorker(
     transactionSize: config.sync.transactionSize,
     nowMicros,
     random: Math.random,
-    newServerId: newUuid,
+    newServerId: newId,
     onFailed: metrics.failed,
     onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds, waitedS }, elapsedMs) => {
       metrics.applied(outcomes, waitedS, elapsedMs);
@@ -81,7 +81,7 @@ export async function startWorker(
   const { healthPort: port } = config.worker;
   if (port !== undefined) {
     const address = { host: config.host, port };
-    const health = await startHealthServer({ database, metrics, logger, newId: newUuid, admin: config, ...address });
+    const health = await startHealthServer({ database, metrics, logger, newId, admin: config, ...address });
     shutdown.push('health checks', () => health.close());
   }
   logger.info('worker is running', { queue: queue.kind, concurrency });

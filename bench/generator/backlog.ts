@@ -9,7 +9,7 @@ import { createLogger } from '../../src/logger.js';
 import { queueAddress } from '../../src/queue/backend.js';
 import { type ApplyJob, jobsOfBatch } from '../../src/queue/jobs.js';
 import { createProducer } from '../../src/queue/producer.js';
-import { acceptBatch } from '../../src/storage/acceptBatch.js';
+import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
 import { fromMicros } from '../../src/sync/timestamp.js';
 import type { Job, JobResult, Window } from './jobs.js';
@@ -75,14 +75,9 @@ async function accept(database: Database, workspaceId: string, batchSize: number
     receivedMicros: nowMicros,
     newTaskId: newUuid,
   });
-  const ids = await acceptBatch(database, {
-    workspaceId,
-    batchId,
-    ...received,
-    maxRetries: 3,
-    now: fromMicros(nowMicros),
-  });
-  return jobsOfBatch(workspaceId, batchId, ids, batchSize);
+  const batch = { workspaceId, batchId, ...received, maxRetries: 3, now: fromMicros(nowMicros) };
+  const ids = await acceptBatches(database, workspaceId, [packBatch(batch)]);
+  return jobsOfBatch(workspaceId, batchId, ids.get(batchId) ?? [], batchSize);
 }
 
 async function untilNothingPends(database: Database, limitMs: number) {

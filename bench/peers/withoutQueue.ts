@@ -1,15 +1,20 @@
 // The product's own code with the queue taken out: the api and the worker in one process, where what the api enqueues is applied at once by
 // the worker's job processor, with its group commit. What a queue costs is what lies between this and the product.
 import { createServer } from 'node:http';
-import { v7 as newUuid } from 'uuid';
 import { loadConfig } from '../../config/index.js';
+import { createAccept } from '../../src/api/accepting.js';
+import { startAdmission } from '../../src/api/admission/startAdmission.js';
 import { createApp } from '../../src/api/app.js';
 import { createLevels } from '../../src/api/levels.js';
 import { createOpenStreams } from '../../src/api/openStreams.js';
+import { createReadOutcomes } from '../../src/api/readingOutcomes.js';
 import { createTails } from '../../src/api/tails.js';
 import { connect } from '../../src/connect.js';
 import { listen } from '../../src/listen.js';
 import { createLogger } from '../../src/logger.js';
+import { createApiMetrics } from '../../src/metrics/apiMetrics.js';
+import { createFigures } from '../../src/metrics/figures.js';
+import { newId } from '../../src/newId.js';
 import type { ApplyJob } from '../../src/queue/jobs.js';
 import { createShutdown, stopOnSignals } from '../../src/shutdown.js';
 import { createServerClock } from '../../src/sync/clock.js';
@@ -24,6 +29,7 @@ stopOnSignals(shutdown);
 const { database, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
 const levels = createLevels(database, logger);
 const clock = createServerClock(Date.now);
+const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
 const processJob = createJobProcessor({
   database,
   logger,
@@ -32,7 +38,8 @@ const processJob = createJobProcessor({
   transactionSize: config.sync.transactionSize,
   nowMicros: clock.nowMicros,
   random: Math.random,
-  newServerId: newUuid,
+  newServerId: newId,
+  onFailed: () => undefined,
   onApplied: (workspaceId, { seq, lastId, settled }) => {
     levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [] });
     logger.info('operations were applied', { workspaceId, settled, seq });
@@ -46,14 +53,19 @@ const enqueue = async (jobs: ApplyJob[]) => {
 const app = createApp({
   config,
   database,
+  accept: createAccept(database),
+  readOutcomes: createReadOutcomes(database),
   producer: { ...producer, enqueue },
   levels,
   tails: createTails(database, levels, logger),
-  streams: createOpenStreams(config.streamMax),
+  streams: createOpenStreams(config.streamMax, metrics.streams),
   wakeUps: { publish: levels.receive, close: async () => undefined },
   logger,
+  metrics,
+  admission: startAdmission(config.admission, { database, metrics, logger, shutdown }),
+  random: Math.random,
   clock,
-  newId: newUuid,
+  newId,
   version: 'without a queue',
   stopping: shutdown.signal,
 });

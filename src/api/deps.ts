@@ -6,14 +6,18 @@ import type { Producer } from '../queue/producer.js';
 import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
+import type { Accept } from './accepting.js';
 import type { Admission } from './admission/admission.js';
 import type { Levels } from './levels.js';
 import type { OpenStreams } from './openStreams.js';
+import type { ReadOutcomes } from './readingOutcomes.js';
 import type { Tails } from './tails.js';
 
 export interface ApiDeps {
   config: Config;
   database: Database;
+  accept: Accept;
+  readOutcomes: ReadOutcomes;
   producer: Producer;
   levels: Levels;
   tails: Tails;

@@ -86,9 +86,8 @@ async function readFrom(database: Database, feed: Feed, limit: number): Promise<
   }
 }
 
-/** Makes the cursors of a workspace's seqs. */
-export async function cursorsOf(database: Database, workspaceId: string): Promise<(seq: number) => string> {
-  const { incarnation } = await readFeedHead(database, workspaceId);
+/** Makes the cursors of a workspace's seqs. @param incarnation see FeedHead */
+export function cursorsOf(incarnation: string, workspaceId: string): (seq: number) => string {
   const scope = feedScope(incarnation, workspaceId);
   return (seq) => writeCursor({ seq, liveUntil: 0 }, scope);
 }

@@ -2,6 +2,7 @@
 import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import type { SyncQueueItem } from '../storage/models/syncQueueItem.js';
 import type { OperationState } from '../storage/readBatch.js';
+import { operationKey } from '../storage/readOutcomes.js';
 import type { TaskView } from '../storage/taskView.js';
 import type { OperationStatus } from '../sync/explain.js';
 
@@ -121,16 +122,12 @@ export interface BatchView {
   batchId: string;
   entries: BatchEntry[];
   clock: BatchClock | null;
+  /** By operationKey. */
   operations: ReadonlyMap<string, OperationState>;
   tasks: ReadonlyMap<string, TaskView>;
   serverTime: string;
   /** The feed's cursor of a seq. */
   cursorAt: (seq: number) => string;
-}
-
-/** The key under which BatchView.operations holds an operation. */
-export function operationKey(operation: { clientId: string; opId: string }): string {
-  return JSON.stringify([operation.clientId, operation.opId]);
 }
 
 /** The body of a batch's answer. */

@@ -3,14 +3,13 @@
 import { ApiError } from '../errors.js';
 import { jobsOfBatch } from '../queue/jobs.js';
 import { QueueUnavailable } from '../queue/producer.js';
-import { acceptBatch } from '../storage/acceptBatch.js';
-import type { BatchEntry } from '../storage/models/syncBatch.js';
-import { type OperationState, readOperationsByKey, readTaskViews, type StoredBatch } from '../storage/readBatch.js';
+import type { StoredBatch } from '../storage/readBatch.js';
+import { type OperationKey, type Outcomes, operationKey } from '../storage/readOutcomes.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
 import { cursorsOf } from './feed.js';
 import type { Watch } from './levelWaiter.js';
-import { operationKey, presentBatch } from './present.js';
+import { presentBatch } from './present.js';
 import { type ReceivedBatch, receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
 import { waitUntil } from './waiting.js';
@@ -72,7 +71,7 @@ export async function storeBatch(
   const { maxRetries } = deps.config.retry;
   const now = fromMicros(receivedMicros);
   const ids = await deps.admission.storeBatch(workspaceId, received.operations.length, () =>
-    acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now }),
+    deps.accept({ workspaceId, batchId, ...received, maxRetries, now }),
   );
   deps.metrics.stored(countItems(received, ids.length));
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
@@ -100,9 +99,10 @@ export async function awaitBatch(
 ) {
   const place = deps.admission.waiting.take(wait.waitMs);
   try {
-    const read = () => readOperations(deps, workspaceId, batch);
-    const operations = await waitUntil(read, isSettled, { watch, isNew: ids.length > 0, ...wait, ...place });
-    const body = await describeBatch(deps, workspaceId, batch, operations);
+    const keys = keysOf(batch);
+    const read = () => deps.readOutcomes(workspaceId, keys);
+    const outcomes = await waitUntil(read, isSettled(keys), { watch, isNew: ids.length > 0, ...wait, ...place });
+    const body = describeBatch(deps, workspaceId, batch, outcomes);
     deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
     return body;
   } finally {
@@ -113,7 +113,7 @@ export async function awaitBatch(
 
 /** A stored batch as its answer shows it now. */
 export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
-  return describeBatch(deps, workspaceId, batch, await readOperations(deps, workspaceId, batch));
+  return describeBatch(deps, workspaceId, batch, await deps.readOutcomes(workspaceId, keysOf(batch)));
 }
 
 /** A queue that does not answer costs a delay: the reconciler finds the operations. */
@@ -126,28 +126,28 @@ async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids
   }
 }
 
-function readOperations(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
-  const keys = batch.entries.flatMap((entry) => ('error' in entry ? [] : [keyOf(entry)]));
-  return readOperationsByKey(deps.database, workspaceId, keys);
+/** The operations that a batch's valid items stand for. */
+function keysOf(batch: StoredBatch): OperationKey[] {
+  return batch.entries.flatMap((entry) => ('error' in entry ? [] : [entry]));
 }
 
-const keyOf = ({ clientId, opId }: Exclude<BatchEntry, { error: string }>) => ({ clientId, opId });
+/** The outcomes may be those of other requests too. */
+const isSettled = (keys: OperationKey[]) => (outcomes: Outcomes) =>
+  keys.every((key) => outcomes.operations.get(operationKey(key))?.status !== 'pending');
 
-const isSettled = (operations: OperationState[]) => operations.every((operation) => operation.status !== 'pending');
-
-async function describeBatch(deps: ApiDeps, workspaceId: string, batch: StoredBatch, operations: OperationState[]) {
-  const taskIds = operations.map((operation) => operation.taskId);
-  const [tasks, cursorAt] = await Promise.all([
-    readTaskViews(deps.database, workspaceId, taskIds),
-    cursorsOf(deps.database, workspaceId),
-  ]);
+function describeBatch(
+  deps: ApiDeps,
+  workspaceId: string,
+  batch: StoredBatch,
+  { operations, tasks, incarnation }: Outcomes,
+) {
   return presentBatch({
     batchId: batch.id,
     entries: batch.entries,
     clock: batch.clock,
-    operations: new Map(operations.map((operation) => [operationKey(operation), operation])),
+    operations,
     tasks,
-    cursorAt,
+    cursorAt: cursorsOf(incarnation, workspaceId),
     serverTime: fromMicros(deps.clock.nowMicros()),
   });
 }

@@ -2,10 +2,10 @@
 
 import type { OperationToAccept } from '../storage/acceptBatch.js';
 import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
+import { operationKey } from '../storage/readOutcomes.js';
 import { fixEffectiveTimes } from '../sync/clock.js';
 import { readOperation, type SentOperation } from '../sync/operation.js';
 import { parseTimestamp } from '../sync/timestamp.js';
-import { operationKey } from './present.js';
 
 export interface ReceivedBatch {
   entries: BatchEntry[];

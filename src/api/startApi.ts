@@ -1,20 +1,22 @@
 // Wiring of an api process: opens what it needs, builds the application, listens. Whatever it opened closes with `shutdown`.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { v7 as newUuid } from 'uuid';
 import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
 import { createApiMetrics } from '../metrics/apiMetrics.js';
 import { createFigures } from '../metrics/figures.js';
+import { newId } from '../newId.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
 import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
+import { createAccept } from './accepting.js';
 import { startAdmission } from './admission/startAdmission.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
+import { createReadOutcomes } from './readingOutcomes.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 
@@ -44,6 +46,8 @@ export async function startApi(
   const deps = {
     config,
     database,
+    accept: createAccept(database),
+    readOutcomes: createReadOutcomes(database),
     producer,
     levels,
     tails: createTails(database, levels, logger),
@@ -54,7 +58,7 @@ export async function startApi(
     admission,
     random: Math.random,
     clock,
-    newId: newUuid,
+    newId,
     version: readVersion(),
     stopping: shutdown.signal,
   };

@@ -2,6 +2,7 @@
 // costs a delay, never a request.
 import { type JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { createGroupCommit } from '../groupCommit.js';
 import { describeError, type Logger } from '../logger.js';
 import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
 import { type ApplyJob, jobOptions, QUEUE_NAME } from './jobs.js';
@@ -88,6 +89,8 @@ export function createProducer(
     }
   }
 
+  // Jobs that come while others are on their way go together.
+  const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(jobs.flat()));
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {
       await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));
@@ -111,7 +114,7 @@ export function createProducer(
       return other;
     },
     settle: () => withTimeLimit(queue.waitUntilReady(), timeoutMs).then(markUp, markDown),
-    enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : add(jobs)),
+    enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : addTogether(QUEUE_NAME, jobs)),
     // A finished job must not hold its id: the next add of the same id would be swallowed without a word.
     enqueueOnce: (id, job) => add([job], { jobId: id, removeOnComplete: true, removeOnFail: true }),
     depths: () =>

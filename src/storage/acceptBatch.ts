@@ -1,8 +1,9 @@
-// Accepting a batch (I1, I2): one statement stores the batch and every operation that is not known yet. It takes no lock but those
-// of its own new rows, so its latency does not depend on the backlog.
+// Accepting batches (I1, I2): one statement stores them and every operation that is not known yet. It takes no lock but those of its own
+// new rows, so its latency does not depend on the backlog. Batches that arrive while one is stored share the next statement.
 import type { OperationKind } from '../sync/merge.js';
 import type { Database } from './database.js';
 import type { BatchClock, BatchEntry } from './models/syncBatch.js';
+import { prepared } from './statement.js';
 
 export interface OperationToAccept {
   /** Index in the batch. */
@@ -30,42 +31,65 @@ export interface BatchToAccept {
   now: string;
 }
 
-// The ids are given in the order of the batch, because that is the order in which its operations are applied; the rows go in in
-// the order of their keys, because two resends of one batch would deadlock on each other's rows otherwise (40P01).
-const ACCEPT = `
-WITH numbered AS MATERIALIZED (
-  SELECT nextval('sync_queue_id_seq') AS id, sent.*
-  FROM (SELECT * FROM jsonb_to_recordset($3::jsonb) AS s("position" int, "clientId" text, "opId" text, "contentHash" text,
-    "taskId" text, kind text, data jsonb, "updatedAt" timestamptz, "ifSeq" bigint) ORDER BY "position") sent
+// The ids are given in the order of the batches and of each one's operations, because that is the order in which they are applied; the
+// rows go in in the order of their keys, because two resends of one batch would deadlock on each other's rows otherwise (40P01). Of two
+// batches that bring the same operation the first one has it.
+// Plan: function scans, a sort, and inserts; nothing is looked up but by the indexes that ON CONFLICT and the keys name.
+const ACCEPT = prepared(
+  'accept_batches',
+  `WITH sent AS MATERIALIZED (
+  SELECT * FROM ROWS FROM (jsonb_to_recordset($2::jsonb) AS (id uuid, entries jsonb, clock jsonb, operations jsonb, "maxRetries" int,
+    now timestamptz)) WITH ORDINALITY AS b(id, entries, clock, operations, "maxRetries", now, ordinal)
+), numbered AS MATERIALIZED (
+  SELECT nextval('sync_queue_id_seq') AS id, o.* FROM (
+    SELECT b.id AS "batchId", b."maxRetries", b.now, s.* FROM sent b CROSS JOIN LATERAL jsonb_to_recordset(b.operations) AS s(
+      "position" int, "clientId" text, "opId" text, "contentHash" text, "taskId" text, kind text, data jsonb, "updatedAt" timestamptz,
+      "ifSeq" bigint)
+    ORDER BY b.ordinal, s."position") o
 ), inserted AS (
   INSERT INTO sync_queue (workspace_id, id, batch_id, position, client_id, op_id, content_hash, task_id, operation, task_data,
     updated_at, if_seq, max_retries, created_at)
-  SELECT $1, id, $2::uuid, "position", "clientId", "opId", "contentHash", "taskId", kind, data, "updatedAt", "ifSeq", $4::int, $5::timestamptz
-  FROM numbered ORDER BY "clientId" COLLATE "C", "opId" COLLATE "C"
+  SELECT $1, id, "batchId", "position", "clientId", "opId", "contentHash", "taskId", kind, data, "updatedAt", "ifSeq", "maxRetries", now
+  FROM numbered ORDER BY "clientId" COLLATE "C", "opId" COLLATE "C", id
   ON CONFLICT (workspace_id, client_id, op_id) DO NOTHING
-  RETURNING id
-), batch AS (
+  RETURNING batch_id, id
+), brought AS (
+  SELECT batch_id, min(id) AS first, max(id) AS last, json_agg(id ORDER BY id) AS ids FROM inserted GROUP BY batch_id
+), batches AS (
   INSERT INTO sync_batches (workspace_id, id, total, entries, clock, first_operation_id, last_operation_id, created_at, finished_at)
-  SELECT $1, $2::uuid, jsonb_array_length($6::jsonb), $6::jsonb, $7::jsonb, min(id), max(id), $5::timestamptz,
-    CASE WHEN count(id) = 0 THEN $5::timestamptz END
-  FROM inserted
+  SELECT $1, b.id, jsonb_array_length(b.entries), b.entries, b.clock, n.first, n.last, b.now,
+    CASE WHEN n.first IS NULL THEN b.now END
+  FROM sent b LEFT JOIN brought n ON n.batch_id = b.id
 )
-SELECT id FROM inserted ORDER BY id`;
+SELECT batch_id AS "batchId", ids FROM brought`,
+);
+
+/** A batch in the form of the statement, which it is brought into once, before it waits for its turn. */
+export interface PackedBatch {
+  batchId: string;
+  /** JSON, about as long as the request's body. */
+  text: string;
+  operations: number;
+}
+
+export function packBatch({ batchId, entries, clock, operations, maxRetries, now }: BatchToAccept): PackedBatch {
+  const text = JSON.stringify({ id: batchId, entries, clock, operations, maxRetries, now });
+  return { batchId, text, operations: operations.length };
+}
 
 /**
- * Stores a batch durably; on return it is committed.
- * @returns the ids of the operations that were new, in order; a resent one is not among them
- * @throws what the driver throws. After a lost connection the batch may be stored all the same: resending it is safe (I2).
+ * Stores batches of one workspace durably, all or none; on return they are committed.
+ * @returns by batch the ids of the operations that were new, in order; a resent one is not among them, nor a batch that brought none
+ * @throws what the driver throws. After a lost connection the batches may be stored all the same: resending them is safe (I2).
  */
-export async function acceptBatch(database: Database, batch: BatchToAccept): Promise<number[]> {
-  const rows = await database.select<{ id: number }>(ACCEPT, [
-    batch.workspaceId,
-    batch.batchId,
-    JSON.stringify(batch.operations),
-    batch.maxRetries,
-    batch.now,
-    JSON.stringify(batch.entries),
-    batch.clock === null ? null : JSON.stringify(batch.clock),
+export async function acceptBatches(
+  database: Database,
+  workspaceId: string,
+  batches: PackedBatch[],
+): Promise<Map<string, number[]>> {
+  const rows = await database.run<{ batchId: string; ids: number[] }>(ACCEPT, [
+    workspaceId,
+    `[${batches.map(({ text }) => text).join()}]`,
   ]);
-  return rows.map((row) => row.id);
+  return new Map(rows.map(({ batchId, ids }) => [batchId, ids]));
 }

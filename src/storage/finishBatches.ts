@@ -1,6 +1,6 @@
 // What follows an apply: batches that are settled get their finishing time, and jobs learn whether something of their batch still
-// waits or has failed. One statement for all jobs that shared a group commit.
-import type { Database } from './database.js';
+// waits or has failed. One statement for all jobs that shared a group commit, in the transaction that applied them.
+import { prepared } from './statement.js';
 
 /** What one job stands for: a batch's operations between two ids; without a batch all operations between them. */
 export interface BatchPart {
@@ -20,8 +20,11 @@ export interface BatchPartState {
   error: string | null;
 }
 
-const FINISH = `
-WITH parts AS (
+/** Stamps the workspace's batches that are settled and end at or before the operation $4; says where each part ($2) stands. */
+// Plan: sync_batches_unfinished and sync_queue_pending, and one range of the log's key a part; a part is a job's, so at most SYNC_BATCH_SIZE rows.
+export const FINISH = prepared(
+  'finish_batches',
+  `WITH parts AS (
   SELECT * FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
 ), finished AS (
   UPDATE sync_batches b SET finished_at = $3::timestamptz
@@ -38,15 +41,10 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
   SELECT count(*) AS failed, (array_agg(q.error ORDER BY q.id))[1] AS error FROM sync_queue q
   WHERE q.workspace_id = $1 AND q.status = 'failed' AND q.batch_id = p."batchId" AND q.id BETWEEN p."firstId" AND p."lastId"
-) broken`;
+) broken`,
+);
 
-/** Stamps the workspace's batches that are settled and end at or before the operation `upTo`; says where each part stands. */
-export function finishBatches(
-  database: Database,
-  workspaceId: string,
-  upTo: number,
-  parts: BatchPart[],
-  now: string,
-): Promise<BatchPartState[]> {
-  return database.select<BatchPartState>(FINISH, [workspaceId, JSON.stringify(parts), now, upTo]);
+/** What FINISH is bound to. @param now canonical */
+export function finishBind(workspaceId: string, upTo: number, parts: BatchPart[], now: string): unknown[] {
+  return [workspaceId, JSON.stringify(parts), now, upTo];
 }

@@ -4,6 +4,7 @@ import type { FieldOutcomes } from '../sync/mergeFields.js';
 import type { Database } from './database.js';
 import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
+import { planned } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface StoredBatch {
@@ -36,22 +37,10 @@ export interface OperationState {
   error: string | null;
 }
 
-const STATE_COLUMNS = `q.id, q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId",
+/** The columns of a log row `q`, named as in OperationState. */
+export const STATE_COLUMNS = `q.id, q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId",
   q.content_hash AS "contentHash", q.task_id AS "taskId", q.operation AS kind, q.status, q.outcome, q.error,
   q.if_seq AS "ifSeq", q.field_outcomes AS "fieldOutcomes", q.outcome_code AS "outcomeCode"`;
-
-/** The states of operations by their keys; a key that is not known has none. */
-export function readOperationsByKey(
-  database: Database,
-  workspaceId: string,
-  keys: { clientId: string; opId: string }[],
-): Promise<OperationState[]> {
-  return database.select<OperationState>(
-    `SELECT ${STATE_COLUMNS} FROM jsonb_to_recordset($2::jsonb) AS k("clientId" text, "opId" text)
-     JOIN sync_queue q ON q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId"`,
-    [workspaceId, JSON.stringify(keys)],
-  );
-}
 
 /** The states of operations by their queue ids, oldest first. */
 export function readOperationsById(database: Database, workspaceId: string, ids: number[]): Promise<OperationState[]> {
@@ -61,17 +50,19 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
   );
 }
 
+const TASK_VIEWS = planned(
+  `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM unnest($2::text[]) AS wanted(id)
+CROSS JOIN LATERAL (SELECT * FROM tasks WHERE workspace_id = $1 AND id = wanted.id LIMIT 1) t ${UNSETTLED_JOIN}
+WHERE NOT t.stub`,
+);
+
 /** Tasks and tombstones by id, as the server now has them; stubs are none. */
 export async function readTaskViews(
   database: Database,
   workspaceId: string,
   ids: string[],
 ): Promise<Map<string, TaskView>> {
-  const tasks = await database.select<TaskView>(
-    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-     WHERE t.workspace_id = $1 AND t.id = ANY($2::text[]) AND NOT t.stub`,
-    [workspaceId, [...new Set(ids)]],
-  );
+  const tasks = await database.run<TaskView>(TASK_VIEWS, [workspaceId, [...new Set(ids)]]);
   return new Map(tasks.map((task) => [task.id, task]));
 }
 

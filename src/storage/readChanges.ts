@@ -3,6 +3,7 @@
 import type { Transaction } from 'sequelize';
 import type { Database } from './database.js';
 import { BUCKET_OF_TASK } from './readDigest.js';
+import { BY_KEYS_ONLY, planned, prepared } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -20,17 +21,21 @@ export interface FeedHead {
 const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
     ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
 
-const HEAD = `
-SELECT w.seq, w.floor_seq AS "floorSeq",
+const headOf = (furtherColumns = '') => `SELECT w.seq, w.floor_seq AS "floorSeq",
   concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
     (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
-    (SELECT incarnation FROM sync_identity)) AS incarnation
+    (SELECT incarnation FROM sync_identity)) AS incarnation${furtherColumns}
 FROM workspaces w WHERE w.id = $1`;
+
+/** Reads a FeedHead. */
+export const HEAD = prepared('feed_head', headOf());
 
 /** Where the feed of a workspace ends now. @throws an Error for a workspace that does not exist */
 export async function readFeedHead(database: Database, workspaceId: string): Promise<FeedHead> {
-  return only(await database.select<FeedHead>(HEAD, [workspaceId]), workspaceId);
+  return only(await database.run<FeedHead>(HEAD, [workspaceId]), workspaceId);
 }
+
+const LOCKED_HEAD = planned(`${headOf(`, ${BY_KEYS_ONLY}`)} FOR NO KEY UPDATE OF w`);
 
 /**
  * The same, and locks the workspace for the rest of the transaction, as lockWorkspace does: for a writer that tells the cursor of its
@@ -42,8 +47,7 @@ export async function lockFeedHead(
   workspaceId: string,
   transaction: Transaction,
 ): Promise<FeedHead> {
-  const rows = await database.select<FeedHead>(`${HEAD} FOR NO KEY UPDATE OF w`, [workspaceId], transaction);
-  return only(rows, workspaceId);
+  return only(await database.run<FeedHead>(LOCKED_HEAD, [workspaceId], transaction), workspaceId);
 }
 
 function only([head]: FeedHead[], workspaceId: string): FeedHead {

@@ -1,9 +1,10 @@
 // What an operation is: the one joi schema of a batch's items, and its reading into the code's own shape.
 // An invalid item is answered with what is wrong with it and changes nothing (I5).
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import Joi from 'joi';
-import stringify from 'safe-stable-stringify';
+import { compileCheck } from './compileCheck.js';
 import type { OperationKind } from './merge.js';
+import { stableJson } from './stableJson.js';
 import type { TaskFields } from './task.js';
 import { parseTimestamp } from './timestamp.js';
 import { findUnstorable } from './unstorable.js';
@@ -41,10 +42,17 @@ export const fieldRules = {
 const dataSchema = Joi.object({ ...fieldRules, updated_at: timestamp });
 
 /** One schema a kind, chosen by the item's own `operation`: a delete needs no data, a create needs a title. */
-const itemSchemas = {
+export const itemSchemas = {
   create: itemSchema(dataSchema.fork('title', (title) => title.required()).required()),
   update: itemSchema(dataSchema.required()),
   delete: itemSchema(Joi.object({ id, updated_at: timestamp }).allow(null)),
+};
+
+/** Whether an item is valid; why it is not, joi says. */
+const itemChecks = {
+  create: compileCheck(itemSchemas.create),
+  update: compileCheck(itemSchemas.update),
+  delete: compileCheck(itemSchemas.delete),
 };
 
 function itemSchema(data: Joi.ObjectSchema) {
@@ -90,7 +98,7 @@ export function readOperation(item: unknown): { operation: SentOperation } | { i
   const unstorable = findUnstorable(item);
   if (unstorable !== undefined) return { invalid: unstorable };
   const kind = kindOf(item);
-  const { error } = itemSchemas[kind].validate(item);
+  const error = itemChecks[kind](item) ? undefined : itemSchemas[kind].validate(item).error;
   // From here on the item itself is read, not joi's copy: a copy made by assignment would adopt a `__proto__` key.
   if (error !== undefined || !isRecord(item)) return { invalid: describe(error) };
   const data = isRecord(item.data) ? item.data : {};
@@ -153,9 +161,6 @@ function textOf(value: unknown): string | undefined {
 }
 
 /** 128 bits of SHA-256 over key-sorted JSON: no two contents will ever meet by chance. */
-function hashContent(content: unknown): string {
-  return createHash('sha256')
-    .update(stringify(content) ?? '')
-    .digest('base64url')
-    .slice(0, 22);
+function hashContent(content: unknown[]): string {
+  return hash('sha256', stableJson(content), 'base64url').slice(0, 22);
 }

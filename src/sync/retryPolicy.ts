@@ -11,7 +11,8 @@ export type FaultKind = 'transient' | 'permanent' | 'unknown';
 const TRANSIENT_SQLSTATES = /^(08...|40001|40003|40P01|53...|55P03|57014|57P0[1-3]|58...|25006|25P03)$/;
 const PERMANENT_SQLSTATES = /^(22...|23502|23505|23514|54...|0A...)$/;
 const TRANSIENT_SYSTEM_CODES = /^(ECONN[A-Z]+|EPIPE|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND)$/;
-const TRANSIENT_NAMES = /^SequelizeConnection\w*Error$|^ConnectionAcquireTimeoutError$|^SequelizeTimeoutError$/;
+const TRANSIENT_NAMES =
+  /^SequelizeConnection\w*Error$|^ConnectionAcquireTimeoutError$|^SequelizeTimeoutError$|^StaleStatement$/;
 const TRANSIENT_MESSAGES =
   /Connection terminated|Client has encountered a connection error|timeout expired|Query read timeout|Connection is closed/;
 

@@ -41,8 +41,7 @@ describe('query plans of the operation log', () => {
   });
   after(() => system.stop());
 
-  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) =>
-    expectIndexedOn(system.database, work, mostRows);
+  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) => expectIndexedOn(work, mostRows);
 
   it('a page of a long history, from its newest end and from the middle', async () => {
     const { database } = system;

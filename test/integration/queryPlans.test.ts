@@ -2,15 +2,15 @@
 // product's own functions run; each of their statements is explained just before.
 import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
-import { acceptBatch } from '../../src/storage/acceptBatch.js';
+import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
-import { finishBatches } from '../../src/storage/finishBatches.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
-import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
+import { findBatch, readOperationsById, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
+import { readOutcomes } from '../../src/storage/readOutcomes.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
 import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
 import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
@@ -81,7 +81,7 @@ describe('query plans of lists that leave nearly every task out', () => {
         const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false, ...filter };
         const list = async () => expect(await listTasks(database, request)).to.have.lengthOf(5);
         // Each of five, and its look at the log.
-        await expectIndexedOn(database, list, 50);
+        await expectIndexedOn(list, 50);
       }
     });
   }
@@ -97,8 +97,7 @@ describe('query plans', () => {
   });
   after(() => system.stop());
 
-  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) =>
-    expectIndexedOn(system.database, work, mostRows);
+  const expectIndexed = (work: () => Promise<unknown>, mostRows: number) => expectIndexedOn(work, mostRows);
 
   for (const sort of TASK_SORTS) {
     const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false };
@@ -130,13 +129,14 @@ describe('query plans', () => {
   it('reads fifty operations by their keys', async () => {
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(async () => {
-      expect(await readOperationsByKey(system.database, WORKSPACE, keys)).to.have.lengthOf(50);
-    }, 200);
+      const { operations, tasks } = await readOutcomes(system.database, WORKSPACE, keys);
+      expect([operations.size, tasks.size]).to.deep.equal([50, 50]);
+    }, 700);
   });
 
   it('reads a thousand operations by their keys', async () => {
     const keys = Array.from({ length: 1_000 }, (_, n) => ({ clientId: 'phone', opId: `op-${n * 90 + 1}` }));
-    await expectIndexed(() => readOperationsByKey(system.database, WORKSPACE, keys), 2_500);
+    await expectIndexed(() => readOutcomes(system.database, WORKSPACE, keys), 4_000);
   });
 
   it('reads fifty operations by their ids, and fifty tasks', async () => {
@@ -205,7 +205,7 @@ describe('query plans', () => {
         maxRetries: 3,
         now: NOW,
       };
-      return acceptBatch(system.database, batch);
+      return acceptBatches(system.database, WORKSPACE, [packBatch(batch)]);
     }, 500));
 
   it('applies what is pending, records failures, finishes batches and requeues', async () => {
@@ -214,20 +214,11 @@ describe('query plans', () => {
     await expectIndexed(() => recordAttempt(database, WORKSPACE, [COUNT - 1, COUNT], NOW), 10);
     await expectIndexed(() => recordFailure(database, { ...last, nextAttemptAt: () => NOW }), 10);
     await expectIndexed(async () => {
-      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, now: () => NOW, newServerId: newUuid };
-      expect((await applyPending(database, apply)).settled).to.equal(20);
+      const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
+      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, parts, now: () => NOW, newServerId: newUuid };
+      const { settled, states } = await applyPending(database, apply);
+      expect({ settled, states: states.length }).to.deep.equal({ settled: 20, states: 1 });
     }, 500);
-    await expectIndexed(
-      () =>
-        finishBatches(
-          database,
-          WORKSPACE,
-          COUNT,
-          [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }],
-          NOW,
-        ),
-      500,
-    );
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
   });
 
@@ -235,7 +226,8 @@ describe('query plans', () => {
     const { database } = system;
     await database.sequelize.query("UPDATE sync_queue SET status = 'pending', outcome = NULL WHERE id % 5 = 1");
     await database.sequelize.query('ANALYZE sync_queue');
-    const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, now: () => NOW, newServerId: newUuid };
+    const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, parts, now: () => NOW, newServerId: newUuid };
     await expectIndexed(() => applyPending(database, apply), 4_000);
     await expectIndexed(() => findStalled(database, NOW, 100), 20);
     await expectIndexed(() => countPending(database, 5_000, 10), 5_100);
@@ -243,10 +235,8 @@ describe('query plans', () => {
     await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
-    const parts = [{ batchId: uuidOf(40), firstId: 2_000, lastId: 2_049 }];
-    await expectIndexed(() => finishBatches(database, WORKSPACE, 2_049, parts, NOW), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
-    await expectIndexed(() => readOperationsByKey(database, WORKSPACE, keys), 200);
+    await expectIndexed(() => readOutcomes(database, WORKSPACE, keys), 700);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
     const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
     await expectIndexed(() => listTasks(database, list), 1_000);

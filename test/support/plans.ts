@@ -1,7 +1,6 @@
 // The plans of the statements that a piece of the product runs: each is explained just before it runs.
 import { expect } from 'chai';
-import { QueryTypes, type Transaction } from 'sequelize';
-import type { Database } from '../../src/storage/database.js';
+import { onStatement } from './statements.js';
 
 interface PlanNode {
   'Node Type': string;
@@ -25,29 +24,30 @@ function rowsRead(node: PlanNode): number {
 }
 
 /** Runs `work` and returns the plans of its statements; statements that only read are also measured. */
-async function explain({ sequelize }: Database, work: () => Promise<unknown>): Promise<PlanNode[]> {
-  const query = sequelize.query.bind(sequelize);
+async function explain(work: () => Promise<unknown>): Promise<PlanNode[]> {
   const plans: PlanNode[] = [];
-  const explained = async (sql: string, options: { bind?: unknown[]; transaction?: Transaction } = {}) => {
-    if (!/^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b/.test(sql)) return query(sql, options);
-    const measure = /\b(INSERT|UPDATE|DELETE)\b/.test(sql) ? '' : 'ANALYZE, TIMING OFF, ';
-    const { bind, transaction } = options;
-    const rows = await query(`EXPLAIN (${measure}FORMAT JSON) ${sql}`, {
-      type: QueryTypes.SELECT,
-      ...(bind === undefined ? {} : { bind }),
-      ...(transaction ? { transaction } : {}),
-    });
-    const [row] = rows as { 'QUERY PLAN': { Plan: PlanNode }[] }[];
-    const plan = row?.['QUERY PLAN'][0]?.Plan;
-    if (plan !== undefined) plans.push(plan);
-    return query(sql, options);
-  };
-  sequelize.query = explained as typeof sequelize.query;
+  const explanations: Promise<void>[] = [];
+  const stop = onStatement((client, text, values) => {
+    if (!/^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b/.test(text)) return;
+    const measure = /\b(INSERT|UPDATE|DELETE)\b/.test(text) ? '' : 'ANALYZE, TIMING OFF, ';
+    // Sent before the statement on the same connection, so inside its transaction, and answered before it.
+    const explained = client.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+      `EXPLAIN (${measure}FORMAT JSON) ${text}`,
+      values,
+    );
+    explanations.push(
+      explained.then(({ rows }) => {
+        const plan = rows[0]?.['QUERY PLAN'][0]?.Plan;
+        if (plan !== undefined) plans.push(plan);
+      }),
+    );
+  });
   try {
     await work();
   } finally {
-    sequelize.query = query;
+    stop();
   }
+  await Promise.all(explanations);
   expect(plans, 'something was explained').to.not.be.empty;
   return plans;
 }
@@ -56,8 +56,8 @@ async function explain({ sequelize }: Database, work: () => Promise<unknown>): P
  * Runs `work` and expects that no statement of it reads one of our tables from end to end.
  * @param mostRows how many rows its statements may look at, all scans together
  */
-export async function expectIndexed(database: Database, work: () => Promise<unknown>, mostRows: number) {
-  const scans = (await explain(database, work)).flatMap(flatten).filter(isScan);
+export async function expectIndexed(work: () => Promise<unknown>, mostRows: number) {
+  const scans = (await explain(work)).flatMap(flatten).filter(isScan);
   const readable = scans.map(describeScan).join('; ');
   const ours = scans.filter((node) => /^(tasks|sync_queue|sync_batches)$/.test(node['Relation Name'] ?? ''));
   const sequential = ours.filter((node) => node['Node Type'] === 'Seq Scan');

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { createGroupCommit } from '../../workers/groupCommit.js';
+import { createGroupCommit } from '../../src/groupCommit.js';
 
 /** A run that ends when the test says so. */
 function controlled() {
@@ -59,5 +59,15 @@ describe('group commit', () => {
     await turn();
     runs[1]?.end();
     expect(await second).to.equal('b');
+  });
+
+  it('does not put more into a run than it may serve; what is larger goes alone', async () => {
+    const runs: string[][] = [];
+    const submit = createGroupCommit(async (_key: string, jobs: string[]) => void runs.push(jobs), {
+      max: 3,
+      sizeOf: (job) => job.length,
+    });
+    await Promise.all(['a', 'bb', 'c', 'dddd', 'ee', 'f'].map((job) => submit('w', job)));
+    expect(runs).to.deep.equal([['a', 'bb'], ['c'], ['dddd'], ['ee', 'f']]);
   });
 });

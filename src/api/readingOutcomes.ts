@@ -1,0 +1,17 @@
+// Reading what became of pushed batches. Requests that one wake-up woke, or that come while others read, share one statement.
+import { createGroupCommit } from '../groupCommit.js';
+import type { Database } from '../storage/database.js';
+import { type OperationKey, type Outcomes, readOutcomes } from '../storage/readOutcomes.js';
+
+/** Keys that one statement may read: as many as the largest request has by default, of which each may bring a long description. */
+const GROUP_MAX_KEYS = 1_000;
+
+/** @returns the outcomes of at least these operations @throws the driver's error */
+export type ReadOutcomes = (workspaceId: string, keys: OperationKey[]) => Promise<Outcomes>;
+
+export function createReadOutcomes(database: Database): ReadOutcomes {
+  return createGroupCommit(
+    (workspaceId: string, keys: OperationKey[][]) => readOutcomes(database, workspaceId, keys.flat()),
+    { max: GROUP_MAX_KEYS, sizeOf: (keys) => keys.length },
+  );
+}

@@ -1,0 +1,87 @@
+// What became of operations, as the answers to batches need it: their states and the tasks they name, in one statement. Requests that are
+// woken together share it.
+import type { Database } from './database.js';
+import { type OperationState, STATE_COLUMNS } from './readBatch.js';
+import { type FeedHead, HEAD } from './readChanges.js';
+import { prepared } from './statement.js';
+import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+
+export interface OperationKey {
+  clientId: string;
+  opId: string;
+}
+
+/** A key as one text; ids have no control characters. */
+export function operationKey({ clientId, opId }: OperationKey): string {
+  return `${clientId}\n${opId}`;
+}
+
+export interface Outcomes {
+  /** By operationKey; a key that is not known is absent. */
+  operations: ReadonlyMap<string, OperationState>;
+  /** Tasks and tombstones by id, as the server now has them; stubs are none. */
+  tasks: ReadonlyMap<string, TaskView>;
+  /** See FeedHead. */
+  incarnation: string;
+}
+
+// Plan: for each key one look into sync_queue_operation, tasks_pkey and sync_queue_unsettled. LIMIT 1 keeps the planner from joining the
+// keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). Two columns are called opId: the task's is
+// renamed.
+const OUTCOMES = prepared(
+  'read_outcomes',
+  `SELECT q.*, t.id AS "foundId", t."serverId", t.title, t.description, t.completed, t.deleted, t.stub, t."createdAt", t."updatedAt",
+  t."updatedBy", t."lastOpId", t.seq, t."lastSyncedAt", t."syncStatus"
+FROM unnest($2::text[], $3::text[]) AS k("clientId", "opId")
+CROSS JOIN LATERAL (
+  SELECT ${STATE_COLUMNS} FROM sync_queue q
+  WHERE q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId" LIMIT 1
+) q
+LEFT JOIN LATERAL (
+  SELECT ${TASK_COLUMNS.replace('"opId"', '"lastOpId"')}, ${SYNC_STATUS_COLUMN}
+  FROM (SELECT * FROM tasks WHERE workspace_id = $1 AND id = q."taskId" LIMIT 1) t ${UNSETTLED_JOIN}
+  WHERE NOT t.stub
+) t ON true`,
+);
+
+type OutcomeRow = OperationState & Omit<TaskView, 'id' | 'opId'> & { foundId: string | null; lastOpId: string };
+
+/** Reads the outcomes of operations by their keys. @throws an Error for a workspace that does not exist */
+export function readOutcomes(database: Database, workspaceId: string, keys: OperationKey[]): Promise<Outcomes> {
+  return database.pipeline(async (session, commit) => {
+    const clientIds = keys.map(({ clientId }) => clientId);
+    const opIds = keys.map(({ opId }) => opId);
+    const [rows, [head]] = await Promise.all([
+      session.run<OutcomeRow>(OUTCOMES, [workspaceId, clientIds, opIds]),
+      session.run<FeedHead>(HEAD, [workspaceId]),
+      commit(),
+    ]);
+    if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+    const operations = new Map<string, OperationState>();
+    const tasks = new Map<string, TaskView>();
+    for (const row of rows) {
+      operations.set(operationKey(row), row);
+      if (row.foundId !== null && !tasks.has(row.foundId)) tasks.set(row.foundId, taskOf(row, row.foundId));
+    }
+    return { operations, tasks, incarnation: head.incarnation };
+  });
+}
+
+function taskOf(row: OutcomeRow, id: string): TaskView {
+  return {
+    id,
+    serverId: row.serverId,
+    title: row.title,
+    description: row.description,
+    completed: row.completed,
+    deleted: row.deleted,
+    stub: row.stub,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+    updatedBy: row.updatedBy,
+    opId: row.lastOpId,
+    seq: row.seq,
+    lastSyncedAt: row.lastSyncedAt,
+    syncStatus: row.syncStatus,
+  };
+}

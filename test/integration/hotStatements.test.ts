@@ -1,0 +1,305 @@
+// The way of hot statements past Sequelize: its pool, its errors and its limits hold there too, with prepared statements and without; and
+// their plans do not depend on statistics.
+import { expect } from 'chai';
+import { v7 as newUuid } from 'uuid';
+import { requireDatabaseUrl } from '../../config/index.js';
+import { createAccept } from '../../src/api/accepting.js';
+import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
+import { acceptBatches, type BatchToAccept, packBatch } from '../../src/storage/acceptBatch.js';
+import { applyPending } from '../../src/storage/applyPending.js';
+import { type Database, openDatabase } from '../../src/storage/database.js';
+import { readOutcomes } from '../../src/storage/readOutcomes.js';
+import { planned, prepared } from '../../src/storage/statement.js';
+import { classifyFault } from '../../src/sync/retryPolicy.js';
+import { newId } from '../support/operations.js';
+import { onStatement } from '../support/statements.js';
+import { type System, startSystem } from '../support/system.js';
+
+const NOW = '2026-06-01T12:00:00.000000Z';
+const WORKSPACE = 'default';
+
+const operation = (opId: string, position = 0, taskId: string = opId) => ({
+  position,
+  clientId: 'c',
+  opId,
+  contentHash: 'h',
+  taskId,
+  kind: 'create' as const,
+  data: { title: 'T' },
+  updatedAt: NOW,
+});
+
+function batchOf(operations: ReturnType<typeof operation>[]): BatchToAccept {
+  const entries = operations.map(({ clientId, opId, contentHash }) => ({ clientId, opId, contentHash }));
+  return { workspaceId: WORKSPACE, batchId: newUuid(), entries, clock: null, operations, maxRetries: 3, now: NOW };
+}
+
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => expect.fail('it was not rejected'),
+    (error: unknown) => error,
+  );
+}
+
+describe('hot statements', () => {
+  let system: System;
+  const pools: Database[] = [];
+
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0 });
+  });
+  after(async () => {
+    for (const pool of pools) await pool.close();
+    await system.stop();
+  });
+
+  /** A pool of one connection. */
+  async function openPool(settings: { preparedStatements?: boolean; statementTimeoutMs?: number } = {}) {
+    const address = await resolveDatabaseAddress(requireDatabaseUrl(system.config), 5_000);
+    const pool = openDatabase(
+      address,
+      { ...system.config.database, poolSize: 1, acquireTimeoutMs: 500, ...settings },
+      'test',
+    );
+    pools.push(pool);
+    return pool;
+  }
+
+  const preparedNames = (pool: Database) =>
+    pool.select<{ name: string }>('SELECT name FROM pg_prepared_statements ORDER BY name', []);
+  const backend = async (pool: Database) =>
+    (await pool.select<{ pid: number }>('SELECT pg_backend_pid() AS pid', []))[0]?.pid;
+
+  it('are prepared once a connection, under names made from their texts', async () => {
+    const pool = await openPool();
+    const statement = prepared('twice', 'SELECT $1::int * 2 AS double');
+    for (let n = 1; n <= 7; n += 1) expect(await pool.run(statement, [n])).to.deep.equal([{ double: n * 2 }]);
+    const names = (await preparedNames(pool)).map(({ name }) => name);
+    expect(names).to.deep.equal([statement.name]);
+    expect(statement.name).to.not.equal(prepared('twice', 'SELECT $1::int * 3 AS double').name);
+    await pool.run(planned('SELECT 1 AS one'), []);
+    expect(await preparedNames(pool)).to.have.length(1);
+  });
+
+  it('are not prepared with DATABASE_PREPARED_STATEMENTS=false, and do the same', async () => {
+    const pool = await openPool({ preparedStatements: false });
+    const batch = batchOf([operation('unprepared-1'), operation('unprepared-2', 1)]);
+    const ids = (await acceptBatches(pool, WORKSPACE, [packBatch(batch)])).get(batch.batchId) ?? [];
+    expect(ids).to.have.length(2);
+    const request = { workspaceId: WORKSPACE, upTo: ids.at(-1) ?? 0, limit: 500, now: () => NOW, newServerId: newUuid };
+    expect((await applyPending(pool, request)).outcomes).to.deep.equal({ success: 2 });
+    const outcomes = await readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: 'unprepared-2' }]);
+    expect([...outcomes.operations.values()].map(({ status }) => status)).to.deep.equal(['synced']);
+    expect(await preparedNames(pool)).to.deep.equal([]);
+  });
+
+  it('fail with the error of the server, and the connection goes on', async () => {
+    const pool = await openPool();
+    const first = await backend(pool);
+    const error = await rejection(pool.run(planned('SELECT 1 / $1::int AS result'), [0]));
+    expect(error).to.include({ code: '22012' });
+    expect(classifyFault(error)).to.equal('permanent');
+    expect(await backend(pool)).to.equal(first);
+  });
+
+  it('run on a new connection after theirs was cut, and the fault is transient', async () => {
+    const pool = await openPool();
+    const first = await backend(pool);
+    const sleeping = rejection(pool.run(planned('SELECT pg_sleep(20)::text AS slept'), []));
+    await system.database.select('SELECT pg_terminate_backend($1)', [first]);
+    expect(classifyFault(await sleeping)).to.equal('transient');
+    expect(await backend(pool)).to.not.equal(first);
+  });
+
+  it('wait for a connection of the pool no longer than the pool allows', async () => {
+    const pool = await openPool();
+    await pool.pipeline(async (session) => {
+      await session.run(planned('SELECT 1 AS one'), []);
+      expect(classifyFault(await rejection(pool.run(planned('SELECT 1 AS one'), [])))).to.equal('transient');
+    });
+    expect(await pool.run(planned('SELECT 1 AS one'), [])).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('that the server has forgotten, or whose result has another type now, are a transient fault, once', async () => {
+    const pool = await openPool();
+    await system.database.sequelize.query('CREATE TABLE changing (value integer)');
+    const statement = prepared('changing', 'SELECT value FROM changing');
+    await pool.run(statement, []);
+    await system.database.sequelize.query('ALTER TABLE changing ALTER COLUMN value TYPE text');
+    expect(classifyFault(await rejection(pool.run(statement, [])))).to.equal('transient');
+    expect(await pool.run(statement, [])).to.deep.equal([]);
+    await pool.select('DEALLOCATE ALL', []);
+    expect(classifyFault(await rejection(pool.run(statement, [])))).to.equal('transient');
+    expect(await pool.run(statement, [])).to.deep.equal([]);
+  });
+
+  it('of a transaction that fails leave nothing, whether COMMIT was on its way or not', async () => {
+    const pool = await openPool();
+    await system.database.sequelize.query('CREATE TABLE kept (value integer)');
+    const insert = planned('INSERT INTO kept VALUES ($1) RETURNING value');
+    const fail = planned('SELECT 1 / 0 AS result');
+    const count = async () => (await pool.select<{ count: number }>('SELECT count(*) FROM kept', []))[0]?.count;
+    for (const isCommitSent of [true, false]) {
+      const error = await rejection(
+        pool.pipeline(async (session, commit) => {
+          await Promise.all([session.run(insert, [1]), session.run(fail, []), isCommitSent ? commit() : undefined]);
+        }),
+      );
+      expect(error).to.include({ code: '22012' });
+      expect(await count()).to.equal(0);
+    }
+    await rejection(
+      pool.pipeline(async (session) => {
+        await session.run(insert, [1]);
+        throw new Error('not of the database');
+      }),
+    );
+    expect(await count()).to.equal(0);
+    await pool.pipeline((session) => session.run(insert, [1]));
+    expect(await count()).to.equal(1);
+  });
+
+  it('begin under settings that end with their transaction', async () => {
+    const pool = await openPool();
+    const show = planned("SELECT current_setting('enable_hashjoin') AS setting");
+    expect(await pool.pipeline((session) => session.run(show, []))).to.deep.equal([{ setting: 'off' }]);
+    expect(await pool.run(show, [])).to.deep.equal([{ setting: 'on' }]);
+  });
+});
+
+describe('batches that are stored together', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0 });
+  });
+  after(() => system.stop());
+
+  /** Submits batches in one turn; the first may go alone, the others share a statement. */
+  async function acceptTogether(batches: BatchToAccept[]) {
+    let statements = 0;
+    const accept = createAccept(system.database);
+    await accept(batchOf([operation(newId('warm'))]));
+    const stop = onStatement(() => {
+      statements += 1;
+    });
+    const settled = await Promise.allSettled(batches.map(accept));
+    stop();
+    return { statements, settled };
+  }
+
+  const idsOf = (result: PromiseSettledResult<number[]> | undefined) =>
+    result?.status === 'fulfilled' ? result.value : expect.fail('a batch was not stored');
+
+  it('take one statement and get their ids in the order in which they came, each its own', async () => {
+    const batches = Array.from({ length: 5 }, (_, b) =>
+      batchOf([9, 1, 5].map((n, position) => operation(`group-${b}-${n}`, position))),
+    );
+    const { statements, settled } = await acceptTogether(batches);
+    expect(statements).to.equal(1);
+    const ids = settled.flatMap(idsOf);
+    expect(ids).to.have.length(15);
+    expect(ids).to.deep.equal(ids.toSorted((a, b) => a - b));
+    const rows = await system.database.select<{ opId: string }>(
+      'SELECT op_id AS "opId" FROM sync_queue WHERE id = ANY($1::bigint[]) ORDER BY id',
+      [ids],
+    );
+    expect(rows.map(({ opId }) => opId)).to.deep.equal(
+      batches.flatMap(({ operations }) => operations.map(({ opId }) => opId)),
+    );
+  });
+
+  it('bring an operation once that two of them carry; the first has it (I2)', async () => {
+    const shared = operation('shared');
+    const first = batchOf([shared]);
+    const second = batchOf([operation('beside'), { ...shared, position: 1 }]);
+    const { settled } = await acceptTogether([first, second, batchOf([shared])]);
+    expect(settled.map((result) => idsOf(result).length)).to.deep.equal([1, 1, 0]);
+    const rows = await system.database.select<{ batchId: string }>(
+      `SELECT batch_id AS "batchId" FROM sync_queue WHERE op_id = 'shared'`,
+      [],
+    );
+    expect(rows).to.deep.equal([{ batchId: first.batchId }]);
+    const finished = await system.database.select<{ finished: boolean }>(
+      'SELECT finished_at IS NOT NULL AS finished FROM sync_batches WHERE id = ANY($1::uuid[]) ORDER BY total, finished_at NULLS LAST',
+      [[first.batchId, second.batchId]],
+    );
+    expect(finished).to.deep.equal([{ finished: false }, { finished: false }]);
+  });
+
+  it('are stored alone where one of them cannot be stored: it is refused, the others are not (I5)', async () => {
+    const bad = batchOf([operation('bad', 0, 'nul\u0000')]);
+    const good = [batchOf([operation('good-1')]), batchOf([operation('good-2')])];
+    const { settled } = await acceptTogether([...good.slice(0, 1), bad, ...good.slice(1)]);
+    expect(settled.map(({ status }) => status)).to.deep.equal(['fulfilled', 'rejected', 'fulfilled']);
+    expect(settled.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))).to.have.length(2);
+    const [bad1] = settled.filter(({ status }) => status === 'rejected');
+    expect(classifyFault(bad1?.status === 'rejected' ? bad1.reason : undefined)).to.equal('permanent');
+  });
+
+  it('are told alike when the database is away, and none is tried twice', async () => {
+    const address = await resolveDatabaseAddress(requireDatabaseUrl(system.config), 5_000);
+    const pool = openDatabase({ ...address, port: 1 }, system.config.database, 'test');
+    const accept = createAccept(pool);
+    const settled = await Promise.allSettled([1, 2, 3].map((n) => accept(batchOf([operation(`away-${n}`)]))));
+    expect(settled.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'rejected']);
+    for (const result of settled) {
+      expect(classifyFault(result.status === 'rejected' ? result.reason : undefined)).to.equal('transient');
+    }
+    await pool.close();
+  });
+
+  it('share a statement only up to 500 operations', async () => {
+    const batches = Array.from({ length: 11 }, (_, b) =>
+      batchOf(Array.from({ length: 100 }, (_, position) => operation(`many-${b}-${position}`, position))),
+    );
+    const { statements, settled } = await acceptTogether(batches);
+    expect(settled.flatMap(idsOf)).to.have.length(1_100);
+    expect(statements).to.equal(3);
+  });
+});
+
+describe('a database without statistics', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0 });
+    for (const table of ['tasks', 'sync_queue', 'sync_batches']) {
+      await system.database.sequelize.query(`ALTER TABLE ${table} SET (autovacuum_enabled = false)`);
+    }
+  });
+  after(() => system.stop());
+
+  it('is worked on by keys, also by plans that were made while it was empty', async () => {
+    const { database } = system;
+    // More than the five runs after which PostgreSQL keeps a plan.
+    for (let round = 0; round < 30; round += 1) {
+      const last = batchOf(Array.from({ length: 500 }, (_, position) => operation(`${round}-${position}`, position)));
+      const ids = (await acceptBatches(database, WORKSPACE, [packBatch(last)])).get(last.batchId) ?? [];
+      const request = {
+        workspaceId: WORKSPACE,
+        upTo: ids.at(-1) ?? 0,
+        limit: 500,
+        now: () => NOW,
+        newServerId: newUuid,
+      };
+      expect((await applyPending(database, request)).settled).to.equal(500);
+      await readOutcomes(database, WORKSPACE, last.operations.slice(0, 10));
+    }
+    const before = await scanned(database);
+    const batch = batchOf(Array.from({ length: 50 }, (_, position) => operation(`last-${position}`, position)));
+    const ids = (await acceptBatches(database, WORKSPACE, [packBatch(batch)])).get(batch.batchId) ?? [];
+    const request = { workspaceId: WORKSPACE, upTo: ids.at(-1) ?? 0, limit: 500, now: () => NOW, newServerId: newUuid };
+    await applyPending(database, request);
+    await readOutcomes(database, WORKSPACE, batch.operations);
+    expect((await scanned(database)) - before, 'rows that were looked at').to.be.lessThan(2_000);
+  });
+});
+
+/** Rows of our tables that scans have looked at so far. */
+async function scanned(database: Database): Promise<number> {
+  await database.sequelize.query('SELECT pg_stat_force_next_flush()');
+  const [row] = await database.select<{ rows: number }>(
+    `SELECT sum(seq_tup_read + idx_tup_fetch) AS rows FROM pg_stat_user_tables WHERE relname IN ('tasks', 'sync_queue', 'sync_batches')`,
+    [],
+  );
+  return Number(row?.rows ?? 0);
+}
