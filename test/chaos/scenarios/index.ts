@@ -1,0 +1,5 @@
+// All scenarios, in the order of their numbers. A new one is written beside the others and listed here.
+import type { Scenario } from '../scenario.js';
+import { killWorkers } from './killWorkers.js';
+
+export const SCENARIOS: readonly Scenario[] = [killWorkers];
