@@ -41,7 +41,7 @@ export const fieldRules = {
 const dataSchema = Joi.object({ ...fieldRules, updated_at: timestamp });
 
 /** One schema a kind, chosen by the item's own `operation`: a delete needs no data, a create needs a title. */
-const itemSchemas = {
+export const itemSchemas = {
   create: itemSchema(dataSchema.fork('title', (title) => title.required()).required()),
   update: itemSchema(dataSchema.required()),
   delete: itemSchema(Joi.object({ id, updated_at: timestamp }).allow(null)),
