@@ -186,6 +186,13 @@ export async function repeatFault(
   await Promise.all(started);
 }
 
+/** Ends a stack that runs no phases: processes, then servers. @returns what is wrong with their ends, in words */
+export async function endStack(stack: Stack, notes: Record<string, string | number>): Promise<string[]> {
+  const found = [...stack.unexpectedEnds, ...(await endProcesses(stack, notes))];
+  await stack.stopServers();
+  return found;
+}
+
 /** One of several, from the seed. */
 export function pickOne<Value>(random: () => number, values: readonly Value[]): Value {
   const value = values[Math.floor(random() * values.length)];
