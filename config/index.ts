@@ -42,7 +42,7 @@ export const environmentSchema = Joi.object({
   DATABASE_URL: url('postgres', 'postgresql').custom(checkSslMode).messages({ sslmode: SSL_MODE_MESSAGE }),
   DATABASE_POOL_SIZE: integer(1, 100, 8),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000, 5_000),
-  DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 5_000),
+  DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 900),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000, 10_000),
   DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
 
@@ -71,6 +71,12 @@ export const environmentSchema = Joi.object({
     }),
   SYNC_WAIT_MS: integer(0, 60_000, 5_000),
   SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
+  SYNC_MAX_WAITING: integer(0, 100_000, 1_000),
+
+  PENDING_MAX_PER_WORKSPACE: integer(1, 10_000_000, 100_000),
+  PENDING_MAX: integer(1, 10_000_000, 500_000),
+  MAX_CONCURRENT_BATCHES: integer(1, 10_000, 32),
+  LOAD_SHED_LAG_MS: integer(0, 60_000, 200),
 
   WORKER_CONCURRENCY: integer(1, 256, 16),
   WORKER_HEALTH_PORT: Joi.number()
@@ -120,6 +126,11 @@ interface Environment {
   CORS_ORIGIN?: string;
   SYNC_WAIT_MS: number;
   SYNC_WAIT_MAX_MS: number;
+  SYNC_MAX_WAITING: number;
+  PENDING_MAX_PER_WORKSPACE: number;
+  PENDING_MAX: number;
+  MAX_CONCURRENT_BATCHES: number;
+  LOAD_SHED_LAG_MS: number;
   WORKER_CONCURRENCY: number;
   WORKER_HEALTH_PORT?: number;
   SYNC_MAX_RETRIES: number;
@@ -201,6 +212,15 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
       maxItems: settings.SYNC_MAX_ITEMS,
       waitMs: settings.SYNC_WAIT_MS,
       waitMaxMs: settings.SYNC_WAIT_MAX_MS,
+    },
+    /** What one api process takes on; beyond it requests are answered 429 or 503. */
+    admission: {
+      pendingMax: settings.PENDING_MAX,
+      pendingMaxPerWorkspace: settings.PENDING_MAX_PER_WORKSPACE,
+      concurrentBatches: settings.MAX_CONCURRENT_BATCHES,
+      waitingRequests: settings.SYNC_MAX_WAITING,
+      /** 0: never. */
+      lagMs: settings.LOAD_SHED_LAG_MS,
     },
     retry: { maxRetries: settings.SYNC_MAX_RETRIES, baseMs: settings.RETRY_BASE_MS, capMs: settings.RETRY_CAP_MS },
     worker: {

@@ -80,6 +80,12 @@ export const ERROR_KINDS = {
     isRetryable: false,
     advice: 'Send smaller batches; `detail` names the limit.',
   },
+  too_many_pending: {
+    status: 429,
+    title: 'Too many operations of this workspace wait to be applied',
+    isRetryable: true,
+    advice: 'Wait as Retry-After says, then send the same again: nothing of it was stored.',
+  },
   unsupported_encoding: {
     status: 415,
     title: 'The body is encoded in a way this server does not read',
@@ -92,6 +98,12 @@ export const ERROR_KINDS = {
     isRetryable: true,
     advice: 'Send it again later; operators find the request_id in the log.',
   },
+  overloaded: {
+    status: 503,
+    title: 'The server has more to do than it can take on',
+    isRetryable: true,
+    advice: 'Wait as Retry-After says, then send the same again: nothing was done for this request.',
+  },
   unavailable: {
     status: 503,
     title: 'The server cannot answer just now',
@@ -102,6 +114,22 @@ export const ERROR_KINDS = {
 } satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** The shortest and longest Retry-After, in seconds; between them it is random, so that clients do not all return at once. */
+const RETRY_AFTER_S: Partial<Record<ErrorCode, readonly [from: number, to: number]>> = {
+  too_many_pending: [5, 15],
+  overloaded: [1, 5],
+  unavailable: [1, 3],
+};
+
+/**
+ * After how many seconds a request that failed this way should be sent again; undefined where waiting does not help.
+ * @param random a number in [0, 1), injected
+ */
+export function retryAfterS(code: ErrorCode, random: number): number | undefined {
+  const range = RETRY_AFTER_S[code];
+  return range === undefined ? undefined : range[0] + Math.floor(random * (range[1] - range[0] + 1));
+}
 
 export interface FieldError {
   field: string;
@@ -118,4 +146,23 @@ export class ApiError extends Error {
   ) {
     super(detail, { cause: extra.cause });
   }
+}
+
+/**
+ * The body of application/problem+json (RFC 9457); `error` repeats `detail` for clients that look for one string.
+ * @param retryAfter seconds, for those who see no headers
+ */
+export function describeProblem({ code, detail, extra }: ApiError, requestId: string, retryAfter?: number) {
+  const { status, title } = ERROR_KINDS[code];
+  return {
+    type: `urn:task-sync:error:${code}`,
+    title,
+    status,
+    code,
+    detail,
+    error: detail,
+    request_id: requestId,
+    ...(retryAfter === undefined ? {} : { retry_after_s: retryAfter }),
+    ...(extra.errors === undefined ? {} : { errors: extra.errors }),
+  };
 }

@@ -18,8 +18,10 @@ export interface ApplyDeps {
   nowMicros: () => bigint;
   random: () => number;
   newServerId: () => string;
-  /** Called after each commit. */
-  onApplied: (workspaceId: string, result: ApplyResult) => void;
+  /** Called after each commit. @param elapsedMs how long the transaction took */
+  onApplied: (workspaceId: string, result: ApplyResult, elapsedMs: number) => void;
+  /** Called when an operation was given up. */
+  onFailed: () => void;
 }
 
 /**
@@ -30,9 +32,12 @@ export async function applyWorkspace(deps: ApplyDeps, workspaceId: string, upTo:
   const now = () => fromMicros(deps.nowMicros());
   const { newServerId, strategy } = deps;
   for (let limit = deps.transactionSize; ; ) {
+    const startedAt = performance.now();
     const attempt = await tryApply(deps, { workspaceId, upTo, limit, strategy, now, newServerId });
     if ('applied' in attempt) {
-      if (attempt.applied.settled > 0) deps.onApplied(workspaceId, attempt.applied);
+      if (attempt.applied.settled > 0) {
+        deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
+      }
       if (attempt.applied.settled < limit) return;
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions.
       limit = Math.min(limit * 2, deps.transactionSize);
@@ -89,6 +94,7 @@ async function settleCulprit(deps: ApplyDeps, workspaceId: string, failed: Apply
       return fromMicros(nowMicros + BigInt(delayMs) * 1000n);
     },
   });
+  if (status === 'failed') deps.onFailed();
   // The database's message may quote what the user wrote: the log gets its code, the operation keeps the message.
   const { code } = describeError(failed.cause);
   deps.logger.warn('an operation could not be applied', { workspaceId, operationId, status, isPermanent, code });

@@ -1,16 +1,33 @@
-// The worker's health checks for container platforms: /health/live while the process answers, /health/ready while it can work.
-import { createServer } from 'node:http';
-import { listen } from '../src/listen.js';
+// The worker's HTTP server: /health/live while the process answers and /health/ready while it can work, for container platforms, and
+// /metrics for Prometheus, protected like the api's.
+import { createServer, type ServerResponse } from 'node:http';
+import { type AdminRule, refuseStranger } from '../src/adminAccess.js';
+import { type ApiError, describeProblem, ERROR_KINDS } from '../src/errors.js';
+import { type Listening, listen } from '../src/listen.js';
+import { describeError, type Logger } from '../src/logger.js';
+import type { ProcessMetrics } from '../src/metrics/processMetrics.js';
 import type { Database } from '../src/storage/database.js';
 import { isMigrated } from '../src/storage/migrate.js';
 
+export interface HealthServerDeps {
+  database: Database;
+  metrics: ProcessMetrics;
+  logger: Logger;
+  newId: () => string;
+  admin: AdminRule;
+  host: string;
+  port: number;
+}
+
 /** Starts listening. @throws EADDRINUSE and the like */
-export function startHealthServer(deps: { database: Database; host: string; port: number }) {
+export function startHealthServer(deps: HealthServerDeps): Promise<Listening> {
   const server = createServer((request, response) => {
     const answer = (status: number, state: string) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ status: state }));
-    if (request.url === '/health/live') answer(200, 'ok');
-    else if (request.url !== '/health/ready') answer(404, 'unknown address');
+    const path = request.url?.split('?')[0];
+    if (path === '/health/live') answer(200, 'ok');
+    else if (path === '/metrics') void answerMetrics(deps, response, request.headers.authorization);
+    else if (path !== '/health/ready') answer(404, 'unknown address');
     else {
       isMigrated(deps.database).then(
         (ready) => answer(ready ? 200 : 503, ready ? 'ok' : 'not migrated'),
@@ -19,4 +36,26 @@ export function startHealthServer(deps: { database: Database; host: string; port
     }
   });
   return listen(server, deps.port, deps.host);
+}
+
+async function answerMetrics(deps: HealthServerDeps, response: ServerResponse, authorization: string | undefined) {
+  const refusal = refuseStranger(deps.admin, '/metrics', authorization);
+  if (refusal !== undefined) return refuse(response, refusal, deps.newId());
+  try {
+    const { contentType, text } = await deps.metrics.scrape();
+    response.writeHead(200, { 'content-type': contentType }).end(text);
+  } catch (error) {
+    deps.logger.error('the metrics could not be shown', describeError(error));
+    response.writeHead(500).end();
+  }
+}
+
+function refuse(response: ServerResponse, refusal: ApiError, requestId: string) {
+  response
+    .writeHead(ERROR_KINDS[refusal.code].status, {
+      'content-type': 'application/problem+json',
+      'x-request-id': requestId,
+      ...refusal.extra.headers,
+    })
+    .end(JSON.stringify(describeProblem(refusal, requestId)));
 }

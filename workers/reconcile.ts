@@ -20,6 +20,8 @@ export interface ReconcileDeps {
   /** How long the queue must have been silent before operations are applied without it. */
   directAfterMs: number;
   applyDirectly: (job: ApplyJob) => Promise<unknown>;
+  /** Told how many workspaces were found, dispatched again, or applied without the queue. */
+  onReconciled: (action: 'found' | 'dispatched' | 'applied', workspaces: number) => void;
   /** Makes the schedule of maintenance again if it was lost. */
   ensureSchedule: () => Promise<void>;
 }
@@ -33,6 +35,7 @@ const SCHEDULE_EVERY_ROUNDS = 60;
 export async function reconcile(deps: ReconcileDeps): Promise<number> {
   const acceptedBefore = fromMicros(deps.nowMicros() - BigInt(deps.afterMs) * 1000n);
   const stalled = await findStalled(deps.database, acceptedBefore, WORKSPACES_PER_ROUND);
+  deps.onReconciled('found', stalled.length);
   for (const workspace of stalled) await dispatch(deps, workspace);
   return stalled.length;
 }
@@ -42,6 +45,7 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
   const job: ApplyJob = { workspaceId, count: lastId - firstId + 1, firstId, lastId, reason: 'reconcile' };
   try {
     await deps.producer.enqueueOnce(`reconcile-${firstId}-${lastId}`, job);
+    deps.onReconciled('dispatched', 1);
     deps.logger.info('waiting operations were dispatched again', { workspaceId, firstId, lastId });
   } catch (error) {
     const downSinceMs = deps.producer.downSinceMs();
@@ -55,6 +59,7 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
 async function applyNow(deps: ReconcileDeps, job: ApplyJob) {
   try {
     await deps.applyDirectly(job);
+    deps.onReconciled('applied', 1);
   } catch (error) {
     if (!(error instanceof RetryLater)) throw error;
     // What waits for another attempt is due in a later round.

@@ -4,6 +4,8 @@ import { v7 as newUuid } from 'uuid';
 import type { Config } from '../config/index.js';
 import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
+import { createFigures } from '../src/metrics/figures.js';
+import { createWorkerMetrics } from '../src/metrics/workerMetrics.js';
 import { startConsumer } from '../src/queue/consumer.js';
 import { startMaintenance } from '../src/queue/maintenance.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
@@ -26,6 +28,7 @@ export async function startWorker(
   shutdown.push('wake-ups', () => wakeUps.close());
 
   const { nowMicros } = createServerClock(nowMs);
+  const metrics = createWorkerMetrics(createFigures({ database, producer, logger }), nowMicros);
   const processJob = createJobProcessor({
     database,
     logger,
@@ -35,7 +38,9 @@ export async function startWorker(
     nowMicros,
     random: Math.random,
     newServerId: newUuid,
-    onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds }) => {
+    onFailed: metrics.failed,
+    onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds, waitedS }, elapsedMs) => {
+      metrics.applied(outcomes, waitedS, elapsedMs);
       wakeUps.publish({
         workspaceId,
         seq,
@@ -62,16 +67,21 @@ export async function startWorker(
       afterMs: reconcileAfterMs,
       directAfterMs: reconcileDirectAfterMs,
       applyDirectly: processJob,
+      onReconciled: metrics.reconciled,
       ensureSchedule: maintenance.ensureSchedule,
     },
     reconcileIntervalMs,
     shutdown.signal,
   );
   shutdown.push('reconciler', () => reconciler.stopped);
-  const consumer = startConsumer(queue, processJob, { concurrency, retry: config.retry, random: Math.random, logger });
+  const { retry } = config;
+  const jobs = { concurrency, retry, random: Math.random, logger, onRun: metrics.job };
+  const consumer = startConsumer(queue, processJob, jobs);
   shutdown.push('jobs', () => consumer.close());
-  if (config.worker.healthPort !== undefined) {
-    const health = await startHealthServer({ database, host: config.host, port: config.worker.healthPort });
+  const { healthPort: port } = config.worker;
+  if (port !== undefined) {
+    const address = { host: config.host, port };
+    const health = await startHealthServer({ database, metrics, logger, newId: newUuid, admin: config, ...address });
     shutdown.push('health checks', () => health.close());
   }
   logger.info('worker is running', { queue: queue.kind, concurrency });

@@ -6,9 +6,11 @@ import type { ApiDeps } from './deps.js';
 import { adminOnly } from './middleware/adminOnly.js';
 import { problemHandler, unknownAddress } from './middleware/problem.js';
 import { requestContext } from './middleware/requestContext.js';
+import { shedLoad } from './middleware/shedLoad.js';
 import { batchRoutes } from './routes/batches.js';
 import { changeRoutes } from './routes/changes.js';
 import { digestRoutes } from './routes/digest.js';
+import { metricsRoutes } from './routes/metrics.js';
 import { operationRoutes } from './routes/operations.js';
 import { queueRoutes } from './routes/queue.js';
 import { serviceRoutes } from './routes/service.js';
@@ -21,15 +23,17 @@ export function createApp(deps: ApiDeps): Express {
   app.disable('x-powered-by');
   // An answer holds the state of this moment; hashing it for an ETag would cost more than sending it.
   app.disable('etag');
-  app.use(requestContext(deps.logger, deps.newId));
+  app.use(requestContext(deps));
   allowOrigins(app, deps.config.corsOrigins);
-  app.use(serviceRoutes(deps));
+  // Before everything else: what is refused should cost as little as it can.
+  app.use(shedLoad(deps.admission));
+  app.use(serviceRoutes(deps), metricsRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
   app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
   mountDashboard(app, deps);
   app.use(unknownAddress);
-  app.use(problemHandler(deps.logger, deps.config.bodyLimitBytes));
+  app.use(problemHandler(deps));
   return app;
 }
 
@@ -52,6 +56,6 @@ function allowOrigins(app: Express, origins: readonly string[]) {
 
 function mountDashboard(app: Express, deps: ApiDeps) {
   const { adminToken, isProduction } = deps.config;
-  if (adminToken !== undefined) app.use(DASHBOARD_PATH, adminOnly(adminToken));
+  app.use(DASHBOARD_PATH, adminOnly(deps.config, DASHBOARD_PATH));
   if (adminToken !== undefined || !isProduction) app.use(DASHBOARD_PATH, createDashboard(deps.producer));
 }

@@ -1,10 +1,12 @@
 // What the routes work with, built once by the entry file and passed on as an argument.
 import type { Config } from '../../config/index.js';
 import type { Logger } from '../logger.js';
+import type { ApiMetrics } from '../metrics/apiMetrics.js';
 import type { Producer } from '../queue/producer.js';
 import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
+import type { Admission } from './admission/admission.js';
 import type { Levels } from './levels.js';
 import type { OpenStreams } from './openStreams.js';
 import type { Tails } from './tails.js';
@@ -18,6 +20,11 @@ export interface ApiDeps {
   streams: OpenStreams;
   wakeUps: WakeUpPublisher;
   logger: Logger;
+  metrics: ApiMetrics;
+  /** What this process takes on. */
+  admission: Admission;
+  /** A number in [0, 1). */
+  random: () => number;
   clock: ServerClock;
   /** Makes a UUIDv7. */
   newId: () => string;

@@ -1,26 +1,11 @@
-// From what was thrown to what is answered: the codes of errors.ts, and the members of RFC 9457.
-import { ApiError, ERROR_KINDS } from '../errors.js';
+// From what was thrown to what is answered: the codes of errors.ts.
+import { ApiError } from '../errors.js';
 import { classifyFault } from '../sync/retryPolicy.js';
 
 /** The error to answer with: a foreseen one as it is, else 503 when trying again can help (the database is away) and 500 when not. */
 export function toApiError(error: unknown, bodyLimitBytes: number): ApiError {
   if (error instanceof ApiError) return error;
   return bodyError(error, bodyLimitBytes) ?? faultError(error);
-}
-
-/** The body of application/problem+json; `error` repeats `detail` for clients that look for one string. */
-export function describeProblem({ code, detail, extra }: ApiError, requestId: string) {
-  const { status, title } = ERROR_KINDS[code];
-  return {
-    type: `urn:task-sync:error:${code}`,
-    title,
-    status,
-    code,
-    detail,
-    error: detail,
-    request_id: requestId,
-    ...(extra.errors === undefined ? {} : { errors: extra.errors }),
-  };
 }
 
 /** What Express and its body parser throw before a route is reached. */

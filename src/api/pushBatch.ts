@@ -11,7 +11,7 @@ import type { ApiDeps } from './deps.js';
 import { cursorsOf } from './feed.js';
 import type { Watch } from './levelWaiter.js';
 import { operationKey, presentBatch } from './present.js';
-import { receiveBatch } from './receiveBatch.js';
+import { type ReceivedBatch, receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
 import { waitUntil } from './waiting.js';
 
@@ -51,6 +51,8 @@ interface Pushed {
   /** The operations that were new. */
   ids: number[];
   watch: Watch;
+  /** When its request came, microseconds since 1970. */
+  receivedMicros: bigint;
 }
 
 /**
@@ -69,11 +71,20 @@ export async function storeBatch(
   const received = receiveBatch({ items, clientTimestamp, firstMicros, receivedMicros, newTaskId: deps.newId });
   const { maxRetries } = deps.config.retry;
   const now = fromMicros(receivedMicros);
-  const ids = await acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now });
+  const ids = await deps.admission.storeBatch(workspaceId, received.operations.length, () =>
+    acceptBatch(deps.database, { workspaceId, batchId, ...received, maxRetries, now }),
+  );
+  deps.metrics.stored(countItems(received, ids.length));
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
   await dispatch(deps, workspaceId, batchId, ids);
-  return { batch, ids, watch };
+  return { batch, ids, watch, receivedMicros };
+}
+
+function countItems({ entries }: ReceivedBatch, accepted: number) {
+  const rejected = entries.filter((entry) => 'error' in entry).length;
+  // One that stands in the batch twice counts as known the second time.
+  return { accepted, duplicate: entries.length - rejected - accepted, rejected };
 }
 
 /**
@@ -84,14 +95,18 @@ export async function storeBatch(
 export async function awaitBatch(
   deps: ApiDeps,
   workspaceId: string,
-  { batch, ids, watch }: Pushed,
+  { batch, ids, watch, receivedMicros }: Pushed,
   wait: { waitMs: number; signal: AbortSignal },
 ) {
+  const place = deps.admission.waiting.take(wait.waitMs);
   try {
     const read = () => readOperations(deps, workspaceId, batch);
-    const operations = await waitUntil(read, isSettled, { watch, isNew: ids.length > 0, ...wait });
-    return await describeBatch(deps, workspaceId, batch, operations);
+    const operations = await waitUntil(read, isSettled, { watch, isNew: ids.length > 0, ...wait, ...place });
+    const body = await describeBatch(deps, workspaceId, batch, operations);
+    deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
+    return body;
   } finally {
+    place.release();
     watch.end();
   }
 }

@@ -19,6 +19,7 @@ export interface Redispatch {
 export async function redispatch(deps: ApiDeps, response: Response, request: Redispatch) {
   const { workspaceId, ids, waitMs } = request;
   const ending = abortOnEnd(response, deps.stopping);
+  const place = deps.admission.waiting.take(waitMs);
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
   try {
     await dispatch(deps, request);
@@ -26,7 +27,7 @@ export async function redispatch(deps: ApiDeps, response: Response, request: Red
     const items = await waitUntil(readItems, (found) => found.every((item) => item.status !== 'pending'), {
       watch,
       isNew: ids.length > 0,
-      waitMs,
+      ...place,
       signal: ending.signal,
     });
     const tasks = await readTaskViews(
@@ -36,6 +37,7 @@ export async function redispatch(deps: ApiDeps, response: Response, request: Red
     );
     return items.map((item) => ({ sync_item_id: item.id, ...presentOutcome(item, tasks) }));
   } finally {
+    place.release();
     watch.end();
     ending.dispose();
   }

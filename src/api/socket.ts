@@ -4,12 +4,12 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import { ApiError } from '../errors.js';
+import { ApiError, describeProblem, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
 import type { ApiDeps } from './deps.js';
 import { follow, openLiveFeed } from './follow.js';
-import { describeProblem, toApiError } from './problem.js';
+import { toApiError } from './problem.js';
 import { awaitBatch, readEnvelope, storeBatch } from './pushBatch.js';
 import { invalidRequest } from './request.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
@@ -68,7 +68,8 @@ async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefine
   const end = () => controller.abort();
   const sink = createSocketSink(socket);
   const sendError = (error: unknown, ref?: unknown) => {
-    const problem = describeProblem(toApiError(error, deps.config.bodyLimitBytes), deps.newId());
+    const known = toApiError(error, deps.config.bodyLimitBytes);
+    const problem = describeProblem(known, deps.newId(), retryAfterS(known.code, deps.random()));
     sink.sendMessage({ type: 'error', ...(ref === undefined ? {} : { ref }), problem });
   };
   socket.on('error', (error) => deps.logger.debug('a socket failed', describeError(error)));
@@ -77,7 +78,7 @@ async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefine
   const stopPings = keepAlive(socket);
   let release = () => {};
   try {
-    release = deps.streams.open();
+    release = deps.streams.open('websocket');
     takePushes(deps, socket, sink, controller.signal, sendError);
     const feed = await openLiveFeed(deps, DEFAULT_WORKSPACE_ID, cursor);
     await follow(deps, sink, feed, controller.signal);
@@ -112,6 +113,7 @@ function takePushes(
       if (!('type' in message) || message.type !== 'push') {
         throw invalidRequest([{ field: 'type', message: 'type must be push' }]);
       }
+      deps.admission.checkLoad();
       const envelope = readEnvelope(deps, message);
       const wait = { waitMs: deps.config.sync.waitMs, signal };
       // One after the other: a device's batches are accepted in the order in which it sent them.

@@ -6,9 +6,18 @@ import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
+import { createApiMetrics } from '../metrics/apiMetrics.js';
+import { createFigures } from '../metrics/figures.js';
+import { withTimeLimit } from '../queue/producer.js';
 import { createWakeUpPublisher, subscribeWakeUps } from '../queue/wakeUps.js';
+import { shareUnfinished } from '../shareUnfinished.js';
 import type { Shutdown } from '../shutdown.js';
+import type { Database } from '../storage/database.js';
+import { countPending } from '../storage/readBacklog.js';
 import { createServerClock } from '../sync/clock.js';
+import { createAdmission } from './admission/admission.js';
+import { createLoopLag } from './admission/loopLag.js';
+import { createPendingEstimate } from './admission/pendingEstimate.js';
 import { createApp } from './app.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
@@ -41,16 +50,27 @@ export async function startApi(
   const received = subscribeWakeUps(queue, logger, levels.receive);
   shutdown.push('received wake-ups', () => received.close());
 
+  const clock = createServerClock(nowMs);
+  const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
+  const lag = createLoopLag();
+  shutdown.push('event loop lag', lag.close);
+  const pending = estimatePending(database, config.admission, logger);
+  const admission = createAdmission(config.admission, { lag, pending, onShed: metrics.shed });
+  metrics.watch(admission.figures);
+
   const deps = {
     config,
     database,
     producer,
     levels,
     tails: createTails(database, levels, logger),
-    streams: createOpenStreams(config.streamMax),
+    streams: createOpenStreams(config.streamMax, metrics.streams),
     wakeUps,
     logger,
-    clock: createServerClock(nowMs),
+    metrics,
+    admission,
+    random: Math.random,
+    clock,
     newId: newUuid,
     version: readVersion(),
     stopping: shutdown.signal,
@@ -69,6 +89,21 @@ export async function startApi(
   shutdown.push('sockets', closeSockets);
   logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
   return { port: http.port };
+}
+
+/** A count that takes longer is too late to be of use; its answer is not waited for. */
+const COUNT_LIMIT_MS = 1_000;
+
+function estimatePending(database: Database, limits: Config['admission'], logger: Logger) {
+  // Far enough to see both limits reached, and only the workspaces that are on the way to theirs.
+  const bound = Math.max(limits.pendingMax, limits.pendingMaxPerWorkspace) + 1;
+  const minimum = Math.ceil(limits.pendingMaxPerWorkspace / 10);
+  const count = shareUnfinished(() => countPending(database, bound, minimum));
+  return createPendingEstimate(
+    () => withTimeLimit(count(), COUNT_LIMIT_MS),
+    () => performance.now(),
+    logger,
+  );
 }
 
 function readVersion(): string {

@@ -2,9 +2,6 @@
 import type { Request, Response } from 'express';
 import type { Watch } from './levelWaiter.js';
 
-/** Nobody waits longer than this for a wake-up before he looks for himself: wake-ups may be lost. */
-const LOOK_EVERY_MS = 500;
-
 /**
  * The wait that `Prefer` asks for (RFC 7240: `respond-async`, or `wait=N` in seconds), within the limits; says in the answer which
  * preference was followed.
@@ -32,6 +29,8 @@ export interface WaitOptions {
   /** Whether there is work that was dispatched just now: then the first look would come too early, so the wait comes first. */
   isNew: boolean;
   waitMs: number;
+  /** After this long without a wake-up it looks for itself. */
+  lookEveryMs: number;
   /** Ends the wait before its time. */
   signal: AbortSignal;
 }
@@ -47,7 +46,7 @@ export async function waitUntil<State>(
 ): Promise<State> {
   const deadline = performance.now() + options.waitMs;
   let remainingMs = options.waitMs;
-  const pause = () => options.watch.next(Math.min(remainingMs, LOOK_EVERY_MS), options.signal);
+  const pause = () => options.watch.next(Math.min(remainingMs, options.lookEveryMs), options.signal);
   if (options.isNew) await pause();
   for (;;) {
     const state = await read();

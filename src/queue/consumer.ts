@@ -21,6 +21,15 @@ export interface Consumer {
   close(): Promise<void>;
 }
 
+export interface ConsumerOptions {
+  concurrency: number;
+  retry: RetryOptions;
+  random: () => number;
+  logger: Logger;
+  /** Told what became of each run of a job. */
+  onRun: (result: 'completed' | 'retried' | 'failed' | 'stalled') => void;
+}
+
 /** A job whose worker shows no sign of life for this long is given to another one; the effect is fenced in PostgreSQL. */
 const LOCK_DURATION_MS = 30_000;
 
@@ -31,7 +40,7 @@ const LOCK_DURATION_MS = 30_000;
 export function startConsumer(
   address: QueueAddress,
   process: (job: ApplyJob) => Promise<unknown>,
-  options: { concurrency: number; retry: RetryOptions; random: () => number; logger: Logger },
+  options: ConsumerOptions,
 ): Consumer {
   const redis = address.kind === 'redis' ? connectWorker(address) : undefined;
   const { logger } = options;
@@ -54,13 +63,19 @@ export function startConsumer(
   worker.on('active', () => {
     isUp = true;
   });
+  worker.on('completed', () => options.onRun('completed'));
   worker.on('failed', (job, error) => {
+    const isOver = job === undefined || job.finishedOn !== undefined;
+    options.onRun(isOver ? 'failed' : 'retried');
     const { batchId, workspaceId } = job?.data ?? {};
     // The message of failed operations quotes the database, which may quote what the user wrote: the dashboard shows it, not the log.
     const why = error.name === 'UnrecoverableError' ? { error: 'some of its operations failed' } : describeError(error);
     logger.warn('a job did not succeed', { jobId: job?.id, batchId, workspaceId, attempts: job?.attemptsMade, ...why });
   });
-  worker.on('stalled', (jobId) => logger.warn('a job lost its worker and runs again', { jobId }));
+  worker.on('stalled', (jobId) => {
+    options.onRun('stalled');
+    logger.warn('a job lost its worker and runs again', { jobId });
+  });
   return {
     async close() {
       // BullMQ waits for ever for a Redis that is away: then only the connections are cut.

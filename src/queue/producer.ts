@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { describeError, type Logger } from '../logger.js';
 import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
 import { type ApplyJob, jobOptions, QUEUE_NAME } from './jobs.js';
+import { hasNoRoom, refusesWrites } from './redisMemory.js';
 
 export interface QueueDepths {
   waiting: number;
@@ -24,6 +25,8 @@ export interface Producer {
   enqueueOnce(id: string, job: ApplyJob): Promise<void>;
   /** @throws QueueUnavailable */
   depths(): Promise<QueueDepths>;
+  /** Whether Redis refuses writes because its memory is full (reading still works then). Never throws; false on PostgreSQL. */
+  isFull(): Promise<boolean>;
   /** How many workers are connected. @throws QueueUnavailable */
   countWorkers(): Promise<number>;
   /** Removes failed jobs past their retention where the backend does not do it by itself. @throws QueueUnavailable */
@@ -48,6 +51,8 @@ export function createProducer(
   const queue = openQueue(address, redis);
   const options = jobOptions(address.kind);
   let downSinceMs: number | undefined;
+  /** Redis answered a write with a refusal: that it answers reads does not make it usable. */
+  let isRefusing = false;
   let isClosing = false;
 
   const markDown = (error: unknown) => {
@@ -57,6 +62,7 @@ export function createProducer(
     downSinceMs ??= nowMs();
   };
   const markUp = () => {
+    isRefusing = false;
     if (downSinceMs !== undefined) logger.info('the queue answers again', { downMs: nowMs() - downSinceMs });
     downSinceMs = undefined;
   };
@@ -65,14 +71,15 @@ export function createProducer(
   redis?.on('close', () => markDown(new Error('connection closed')));
   redis?.on('ready', markUp);
 
-  async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  async function ask<Answer>(question: () => Promise<Answer>, isWrite = false): Promise<Answer> {
     try {
       // BullMQ waits for ever for a Redis that was never there, even without an offline queue.
       if (redis !== undefined && redis.status !== 'ready') throw new Error('Redis is not connected');
       const answer = await withTimeLimit(question(), timeoutMs);
-      markUp();
+      if (isWrite || !isRefusing) markUp();
       return answer;
     } catch (error) {
+      isRefusing ||= isWrite && refusesWrites(error);
       markDown(error);
       throw new QueueUnavailable(describeError(error).error, { cause: error });
     }
@@ -81,7 +88,15 @@ export function createProducer(
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {
       await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));
-    });
+    }, true);
+
+  /** An operator who gave Redis more memory should not have to wait for the next batch to see that it helped. */
+  async function isFull(): Promise<boolean> {
+    if (redis === undefined || redis.status !== 'ready') return false;
+    const state = await withTimeLimit(hasNoRoom(redis), timeoutMs).catch(() => undefined);
+    if (state === false && isRefusing) markUp();
+    return state ?? isRefusing;
+  }
 
   return {
     backend: address.kind,
@@ -96,6 +111,7 @@ export function createProducer(
         const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
         return { waiting, active, delayed, failed };
       }),
+    isFull,
     countWorkers: () => ask(() => queue.getWorkersCount()),
     cleanFailed: (maxAgeMs, limit) =>
       ask(async () => {

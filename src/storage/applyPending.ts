@@ -43,6 +43,8 @@ export interface ApplyResult {
   lastId: number;
   /** The batches that they came with. */
   batchIds: string[];
+  /** How long each had waited since it was accepted, in seconds. */
+  waitedS: number[];
 }
 
 /** A transaction that failed and was rolled back, with the operations that it held: the cause is one of them or the surroundings. */
@@ -72,7 +74,7 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         transaction,
       );
       taken.push(...rows.map((row) => row.queueId));
-      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0, batchIds: [] };
+      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0, batchIds: [], waitedS: [] };
       const folded = foldOperations({
         tasks: await readTasks(
           database,
@@ -88,7 +90,7 @@ export async function applyPending(database: Database, request: ApplyRequest): P
       });
       await writeFold(database, request.workspaceId, folded, now, transaction);
       const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
-      return { ...summarize(folded), batchIds };
+      return { ...summarize(folded), batchIds, waitedS: rows.map((row) => row.waitedS) };
     });
   } catch (error) {
     throw new ApplyError(error, taken);
@@ -120,6 +122,7 @@ interface PendingRow {
   givesDescription: boolean;
   updatedAt: string;
   ifSeq: number | null;
+  waitedS: number;
 }
 
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
@@ -128,7 +131,8 @@ interface PendingRow {
 const READ_PENDING = `
 SELECT id AS "queueId", batch_id AS "batchId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind,
   task_data->'title' AS title, task_data->'description' AS description, task_data->'completed' AS completed,
-  jsonb_exists(task_data, 'description') AS "givesDescription", updated_at AS "updatedAt", if_seq AS "ifSeq"
+  jsonb_exists(task_data, 'description') AS "givesDescription", updated_at AS "updatedAt", if_seq AS "ifSeq",
+  extract(epoch FROM $3::timestamptz - created_at)::float8 AS "waitedS"
 FROM sync_queue
 WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
 ORDER BY id LIMIT $4`;

@@ -8,6 +8,7 @@ import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { finishBatches } from '../../src/storage/finishBatches.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
+import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
 import { findBatch, readOperationsById, readOperationsByKey, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
@@ -117,6 +118,22 @@ describe('query plans', () => {
   it('counts the queue by what is unsettled', () =>
     expectIndexed(() => countQueue(system.database, WORKSPACE), 2 * (PENDING + FAILED)));
 
+  it('counts what waits in the whole database by what is unsettled', async () => {
+    const { database } = system;
+    await expectIndexed(async () => {
+      const { total, byWorkspace } = await countPending(database, 1_000, 10);
+      expect([total, [...byWorkspace]]).to.deep.equal([PENDING, [[WORKSPACE, PENDING]]]);
+    }, 2 * PENDING);
+    await expectIndexed(
+      async () => {
+        // One of those that were made to fail is among the pending ones.
+        const backlog = { pending: PENDING, failed: FAILED - 1, oldestPendingAt: NOW };
+        expect(await readBacklog(database, 1_000)).to.deep.equal(backlog);
+      },
+      2 * (PENDING + FAILED),
+    );
+  });
+
   it('finds stalled workspaces', () => expectIndexed(() => findStalled(system.database, NOW, 100), 20));
 
   for (const status of ['pending', 'failed', 'synced'] as const) {
@@ -181,6 +198,8 @@ describe('query plans', () => {
     const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 500, now: () => NOW, newServerId: newUuid };
     await expectIndexed(() => applyPending(database, apply), 4_000);
     await expectIndexed(() => findStalled(database, NOW, 100), 20);
+    await expectIndexed(() => countPending(database, 5_000, 10), 5_100);
+    await expectIndexed(() => readBacklog(database, 5_000), 5_200);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);

@@ -22,13 +22,29 @@ describe('the service', () => {
   it('says at / what it is', async () => {
     const { status, body } = await system.request('GET', '/');
     expect(status).to.equal(200);
-    expect(body).to.have.all.keys('name', 'version', 'status', 'endpoints', 'docs');
+    expect(body).to.have.all.keys('name', 'version', 'status', 'endpoints', 'limits', 'docs');
     expect(body).to.include({ name: 'task-sync', status: 'running' });
     expect(body.version).to.match(/^\d+\.\d+\.\d+/);
     const listed = JSON.stringify(body.endpoints);
     for (const path of ['/api/tasks', '/api/sync/batch', '/api/sync/status', '/api/sync/queue', '/api/sync/trigger']) {
       expect(listed).to.include(path);
     }
+  });
+
+  it('says at / what a client has to keep to', async () => {
+    const { limits } = (await system.request('GET', '/')).body;
+    expect(limits).to.deep.equal({
+      max_items: 1_000,
+      body_bytes: 4_096,
+      request_ms: 10_000,
+      wait_ms: 5_000,
+      wait_max_ms: 30_000,
+      pending_per_workspace: 100_000,
+      pending: 500_000,
+      concurrent_batches: 32,
+      waiting_requests: 1_000,
+      streams: 10_000,
+    });
   });
 
   describe('health', () => {

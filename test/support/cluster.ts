@@ -34,6 +34,8 @@ export async function startProcesses(
   const env = {
     DATABASE_URL: database.url,
     NODE_ENV: 'test',
+    // As startSystem: a busy test machine is no overload.
+    LOAD_SHED_LAG_MS: '0',
     ...(testBackend === 'redis'
       ? { REDIS_URL: options.redisUrl ?? requireSharedRedis(), QUEUE_PREFIX: uniquePrefix() }
       : {}),

@@ -95,7 +95,10 @@ export function expectProblem(answer: Answer, status: number, code: string): voi
   const { body } = answer;
   expect(answer.status, JSON.stringify(body)?.slice(0, 500)).to.equal(status);
   expect(answer.headers.get('content-type')).to.match(/^application\/problem\+json\b/);
-  expect(body).to.have.all.keys('errors' in body ? [...PROBLEM_KEYS, 'errors'] : PROBLEM_KEYS);
+  const parts = ['errors', 'retry_after_s'].filter((key) => key in body);
+  expect(body).to.have.all.keys([...PROBLEM_KEYS, ...parts]);
+  const retryAfter = answer.headers.get('retry-after');
+  expect(body.retry_after_s).to.equal(retryAfter === null ? undefined : Number(retryAfter));
   expect(body).to.include({ type: `urn:task-sync:error:${code}`, status, code, error: body.detail });
   expect(body.title).to.be.a('string').that.is.not.empty;
   expect(body.detail).to.be.a('string').that.is.not.empty;

@@ -1,12 +1,9 @@
 // Every failure of a request leaves as RFC 9457 application/problem+json; only unforeseen ones are logged as errors.
 import type { ErrorRequestHandler, RequestHandler } from 'express';
-import { ApiError, ERROR_KINDS } from '../../errors.js';
+import { ApiError, describeProblem, ERROR_KINDS, retryAfterS } from '../../errors.js';
 import { describeError, type Logger } from '../../logger.js';
-import { describeProblem, toApiError } from '../problem.js';
+import { toApiError } from '../problem.js';
 import { requestIdOf } from './requestContext.js';
-
-/** Seconds after which a request that met an unavailable server may be sent again. */
-const RETRY_AFTER_S = 2;
 
 /** Answers for addresses that no route knows. */
 export const unknownAddress: RequestHandler = (request) => {
@@ -14,9 +11,14 @@ export const unknownAddress: RequestHandler = (request) => {
 };
 
 /** The last middleware: turns what was thrown into an answer. */
-export function problemHandler(logger: Logger, bodyLimitBytes: number): ErrorRequestHandler {
+export function problemHandler(deps: {
+  logger: Logger;
+  config: { bodyLimitBytes: number };
+  random: () => number;
+}): ErrorRequestHandler {
+  const { logger } = deps;
   return (error: unknown, _request, response, next) => {
-    const known = toApiError(error, bodyLimitBytes);
+    const known = toApiError(error, deps.config.bodyLimitBytes);
     const requestId = requestIdOf(response);
     if (known.code === 'internal') {
       const stack = error instanceof Error ? error.stack : undefined;
@@ -25,9 +27,10 @@ export function problemHandler(logger: Logger, bodyLimitBytes: number): ErrorReq
       logger.warn('a request could not be served', { requestId, ...describeError(error) });
     }
     if (response.headersSent) return next(error);
-    if (known.code === 'unavailable') response.set('Retry-After', String(RETRY_AFTER_S));
+    const retryAfter = retryAfterS(known.code, deps.random());
+    if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
     response.set(known.extra.headers ?? {});
-    const body = JSON.stringify(describeProblem(known, requestId));
+    const body = JSON.stringify(describeProblem(known, requestId, retryAfter));
     response.status(ERROR_KINDS[known.code].status).type('application/problem+json').send(body);
   };
 }

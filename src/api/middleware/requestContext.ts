@@ -1,7 +1,9 @@
 // A request's id and its log line. The id comes from X-Request-Id if that is a plain one, and goes back in the answer.
-import type { RequestHandler, Response } from 'express';
-import type { Logger } from '../../logger.js';
+import type { Request, RequestHandler, Response } from 'express';
+import { DASHBOARD_PATH } from '../dashboard.js';
+import type { ApiDeps } from '../deps.js';
 
+const STREAM_PATH = '/api/sync/stream';
 const PLAIN_ID = /^[\w.-]{1,64}$/;
 
 /** The id of the request that a response answers. */
@@ -9,8 +11,8 @@ export function requestIdOf(response: Response): string {
   return String(response.locals.requestId ?? '');
 }
 
-/** Gives each request an id and logs it when it is answered: method, path, status and ms; no query, no body. */
-export function requestContext(logger: Logger, newId: () => string): RequestHandler {
+/** Gives each request an id, logs it when it is answered (method, path, status and ms; no query, no body), and measures it. */
+export function requestContext({ logger, newId, metrics }: ApiDeps): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && PLAIN_ID.test(given) ? given : newId();
@@ -19,11 +21,25 @@ export function requestContext(logger: Logger, newId: () => string): RequestHand
     response.set('X-Request-Id', requestId);
     response.on('close', () => {
       const status = response.writableFinished ? response.statusCode : 'aborted';
-      const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+      const elapsedMs = performance.now() - startedAt;
+      const durationMs = Math.round(elapsedMs * 10) / 10;
+      const route = templateOf(request);
+      // How long a stream lives says nothing about how fast it was answered.
+      if (route !== STREAM_PATH) metrics.served({ method: request.method, route, status: String(status) }, elapsedMs);
       const batchId: unknown = response.locals.batchId;
       const line = { requestId, method: request.method, path: request.path, status, durationMs };
       logger.info('request', batchId === undefined ? line : { ...line, batchId });
     });
     next();
   };
+}
+
+/**
+ * The address as the routes know it, like /api/tasks/:id: there are as many as routes, however many addresses are asked for. What was
+ * refused before its route was found is `unmatched`.
+ */
+function templateOf(request: Request): string {
+  if (request.originalUrl.startsWith(DASHBOARD_PATH)) return DASHBOARD_PATH;
+  const path: unknown = request.route?.path;
+  return typeof path === 'string' ? path : 'unmatched';
 }

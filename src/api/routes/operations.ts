@@ -58,19 +58,22 @@ const reapply =
     const lost = await readOperation(deps, request);
     requireConflict(lost);
     const workspaceId = workspaceOf(request);
-    const written = await writeTask(deps.database, {
-      workspaceId,
-      kind: lost.kind,
-      taskId: lost.taskId,
-      // Without the time it once had: the new operation is made now.
-      data: { id: lost.taskId, ...(lost.kind === 'delete' ? {} : fieldsOf(lost.data)) },
-      allows: (task) => task !== undefined,
-      strategy: deps.config.sync.conflictStrategy,
-      opId: deps.newId(),
-      now: () => fromMicros(deps.clock.reserve(1)),
-      newServerId: deps.newId,
-    });
+    const written = await deps.admission.write(() =>
+      writeTask(deps.database, {
+        workspaceId,
+        kind: lost.kind,
+        taskId: lost.taskId,
+        // Without the time it once had: the new operation is made now.
+        data: { id: lost.taskId, ...(lost.kind === 'delete' ? {} : fieldsOf(lost.data)) },
+        allows: (task) => task !== undefined,
+        strategy: deps.config.sync.conflictStrategy,
+        opId: deps.newId(),
+        now: () => fromMicros(deps.clock.reserve(1)),
+        newServerId: deps.newId,
+      }),
+    );
     if (written === undefined) throw notFound(lost.taskId);
+    deps.metrics.wrote(lost.kind);
     const { task, operationId } = written;
     deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
     response

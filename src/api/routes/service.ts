@@ -1,5 +1,6 @@
 // GET / and the health checks: what runs here, and whether it can work.
 import { type RequestHandler, Router } from 'express';
+import type { Config } from '../../../config/index.js';
 import { QueueUnavailable } from '../../queue/producer.js';
 import { isMigrated } from '../../storage/migrate.js';
 import type { ApiDeps } from '../deps.js';
@@ -24,6 +25,7 @@ const ENDPOINTS = {
   ],
   health: ['GET /health', 'GET /health/live', 'GET /health/ready'],
   dashboard: ['GET /admin/queues'],
+  metrics: ['GET /metrics'],
 };
 
 /** A health check that takes longer says down: whoever asks has a time limit too. */
@@ -47,21 +49,39 @@ const describe =
       version: deps.version,
       status: 'running',
       endpoints: ENDPOINTS,
+      limits: describeLimits(deps.config),
       docs: 'docs/protocol.md in the repository',
     });
   };
 
+/** What a client has to keep to, so that it can be built without knowing the server's settings. */
+function describeLimits({ sync, admission, bodyLimitBytes, requestTimeoutMs, streamMax }: Config) {
+  return {
+    max_items: sync.maxItems,
+    body_bytes: bodyLimitBytes,
+    request_ms: requestTimeoutMs,
+    wait_ms: sync.waitMs,
+    wait_max_ms: sync.waitMaxMs,
+    pending_per_workspace: admission.pendingMaxPerWorkspace,
+    pending: admission.pendingMax,
+    concurrent_batches: admission.concurrentBatches,
+    waiting_requests: admission.waitingRequests,
+    streams: streamMax,
+  };
+}
+
 const health =
   (deps: ApiDeps): RequestHandler =>
   async (_request, response) => {
-    const [isDatabaseUp, workers] = await Promise.all([checkDatabase(deps), countWorkers(deps)]);
-    const status = !isDatabaseUp ? 'down' : workers === undefined || workers === 0 ? 'degraded' : 'ok';
+    const [isDatabaseUp, queue] = await Promise.all([checkDatabase(deps), checkQueue(deps)]);
+    const { workers } = queue;
+    const status = !isDatabaseUp ? 'down' : queue.state === 'up' && workers !== 0 ? 'ok' : 'degraded';
     response.json({
       ok: status === 'ok',
       status,
-      message: describeHealth(isDatabaseUp, workers),
+      message: describeHealth(isDatabaseUp, queue),
       database: isDatabaseUp ? 'up' : 'down',
-      queue: workers === undefined ? 'down' : 'up',
+      queue: queue.state,
       workers: workers ?? null,
       environment: deps.config.environment,
       version: deps.version,
@@ -69,9 +89,12 @@ const health =
     });
   };
 
-function describeHealth(isDatabaseUp: boolean, workers: number | undefined): string {
+function describeHealth(isDatabaseUp: boolean, { state, workers }: QueueCheck): string {
   if (!isDatabaseUp) return 'The database does not answer or lacks its schema: requests get 503 until it does.';
-  if (workers === undefined)
+  if (state === 'full') {
+    return "Redis refuses jobs because its memory is full: batches are accepted, and workers apply them directly, more slowly. Raise Redis's maxmemory, or remove what else lives there.";
+  }
+  if (state === 'down')
     return 'The queue does not answer: batches are accepted, and workers apply them directly, more slowly.';
   if (workers === 0) return 'No worker is connected: batches are accepted and wait.';
   return 'All parts work.';
@@ -97,7 +120,17 @@ async function checkDatabase(deps: ApiDeps): Promise<boolean> {
   return Promise.race([answered, tooLate]).finally(() => clearTimeout(timer));
 }
 
-/** undefined: the queue does not answer. */
+interface QueueCheck {
+  state: 'up' | 'down' | 'full';
+  /** Undefined: the queue does not answer. */
+  workers: number | undefined;
+}
+
+async function checkQueue(deps: ApiDeps): Promise<QueueCheck> {
+  const [workers, isFull] = await Promise.all([countWorkers(deps), deps.producer.isFull()]);
+  return { workers, state: workers === undefined ? 'down' : isFull ? 'full' : 'up' };
+}
+
 async function countWorkers(deps: ApiDeps): Promise<number | undefined> {
   try {
     return await deps.producer.countWorkers();

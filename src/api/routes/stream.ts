@@ -28,7 +28,7 @@ export function streamRoutes(deps: ApiDeps): Router {
 const stream =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
-    response.once('close', deps.streams.open());
+    response.once('close', deps.streams.open('sse'));
     // From the beginning: a client may go while its stream is being opened.
     const ending = abortOnEnd(response, deps.stopping);
     try {

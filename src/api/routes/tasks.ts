@@ -180,8 +180,11 @@ async function write(
   const data = { id: taskId, ...fields };
   const ids = { opId: deps.newId(), newServerId: deps.newId };
   const strategy = deps.config.sync.conflictStrategy;
-  const written = await writeTask(deps.database, { workspaceId, kind, taskId, data, allows, strategy, now, ...ids });
+  const written = await deps.admission.write(() =>
+    writeTask(deps.database, { workspaceId, kind, taskId, data, allows, strategy, now, ...ids }),
+  );
   if (written !== undefined) {
+    deps.metrics.wrote(kind);
     deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
   }
   return written?.task;

@@ -1,0 +1,23 @@
+// Refusing what this process cannot take on before its body is read, which is most of what a batch costs here. Reads that are cheap, the
+// health checks and the metrics always get through.
+import type { Request, RequestHandler } from 'express';
+import type { Admission } from '../admission/admission.js';
+import { workspaceOf } from '../request.js';
+
+export const BATCH_PATH = '/api/sync/batch';
+const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
+
+/** Checks every write below /api, and the reads that go through a whole workspace. */
+export function shedLoad(admission: Admission): RequestHandler {
+  return async (request, _response, next) => {
+    if (isExpensive(request)) admission.checkLoad();
+    if (request.method === 'POST' && request.path === BATCH_PATH) await admission.checkBacklog(workspaceOf(request));
+    next();
+  };
+}
+
+function isExpensive(request: Request): boolean {
+  if (!request.path.startsWith('/api/')) return false;
+  if (!SAFE_METHODS.includes(request.method)) return true;
+  return request.path === '/api/sync/digest' || (request.get('accept') ?? '').includes('application/x-ndjson');
+}
