@@ -1,17 +1,28 @@
-// Clients that take their time: headers, bodies and connections that come a byte at a time or not at all.
+// Clients that take their time: headers, bodies and connections that come a byte at a time or not at all. They live in a thread of their
+// own: thousands of sockets in the thread that measures would be measured with it.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
 export type Slowness = 'headers' | 'body' | 'silent';
 
-export interface SlowClients {
-  /** How many are connected now. */
-  openCount(): number;
+export interface SlowReport {
+  /** How many are still connected. */
+  open: number;
   /** How long each closed one was open, in ms. */
-  lifetimesMs: readonly number[];
-  /** The status that each was told before it was closed; 0: none. */
-  statuses: readonly number[];
-  close(): void;
+  lifetimesMs: number[];
+  /** The status that each of them was told before it was closed; 0: none. */
+  statuses: number[];
+}
+
+export interface SlowClients {
+  /** Ends what is still open, and tells how it was. */
+  finish(): Promise<SlowReport>;
+}
+
+interface Order {
+  url: string;
+  counts: Record<Slowness, number>;
 }
 
 const DRIP_EVERY_MS = 2_000;
@@ -23,11 +34,26 @@ const BEGINNINGS: Record<Slowness, string> = {
 
 /** Opens them all; each sends a byte every two seconds until the server closes it. */
 export async function openSlowClients(url: string, counts: Record<Slowness, number>): Promise<SlowClients> {
+  const order: Order = { url, counts };
+  const worker = new Worker(new URL(import.meta.url), { workerData: order });
+  await once(worker, 'message');
+  return {
+    async finish() {
+      const answer = once(worker, 'message');
+      worker.postMessage('finish');
+      const [report]: SlowReport[] = await answer;
+      await worker.terminate();
+      if (report === undefined) throw new Error('the slow clients told nothing');
+      return report;
+    },
+  };
+}
+
+async function openAll({ url, counts }: Order): Promise<() => SlowReport> {
   const { hostname, port } = new URL(url);
   const open = new Set<Socket>();
   const lifetimesMs: number[] = [];
   const statuses: number[] = [];
-  const timers = new Set<NodeJS.Timeout>();
 
   async function openOne(kind: Slowness) {
     const socket = connect(Number(port), hostname);
@@ -41,7 +67,6 @@ export async function openSlowClients(url: string, counts: Record<Slowness, numb
     open.add(socket);
     socket.write(BEGINNINGS[kind]);
     const timer = kind === 'silent' ? undefined : setInterval(() => socket.write('a'), DRIP_EVERY_MS);
-    if (timer !== undefined) timers.add(timer);
     socket.once('close', () => {
       clearInterval(timer);
       open.delete(socket);
@@ -56,13 +81,12 @@ export async function openSlowClients(url: string, counts: Record<Slowness, numb
       await Promise.all(Array.from({ length: Math.min(100, left) }, () => openOne(kind)));
     }
   }
-  return {
-    openCount: () => open.size,
-    lifetimesMs,
-    statuses,
-    close() {
-      for (const timer of timers) clearInterval(timer);
-      for (const socket of open) socket.destroy();
-    },
-  };
+  return () => ({ open: open.size, lifetimesMs, statuses });
+}
+
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort;
+  const report = await openAll(workerData);
+  port.once('message', () => port.postMessage(report()));
+  port.postMessage('all are open');
 }

@@ -28,25 +28,24 @@ export const slowClients: Scenario = {
     const before = await runHonestLoad(url, PER_SECOND, seconds);
     const slow = await openSlowClients(url, { headers: options.operations, body: options.operations, silent: 50 });
     const during = await runHonestLoad(url, PER_SECOND, seconds + 1_000);
-    const left = slow.openCount();
-    slow.close();
+    const { open, lifetimesMs, statuses } = await slow.finish();
     const after = await runHonestLoad(url, PER_SECOND, seconds);
     const usualMs = Math.max(quantile(before.tookMs, 0.99), quantile(after.tookMs, 0.99));
     const duringMs = quantile(during.tookMs, 0.99);
-    const longestMs = Math.max(0, ...slow.lifetimesMs);
-    measures.faults['slow clients'] = slow.lifetimesMs.length;
+    const longestMs = Math.max(0, ...lifetimesMs);
+    measures.faults['slow clients'] = lifetimesMs.length;
     Object.assign(measures.notes, {
       'usual p99 ms': Math.round(usualMs),
       'p99 ms beside slow clients': Math.round(duringMs),
       'longest life of a slow client ms': Math.round(longestMs),
     });
     const findings = [...before.faults, ...during.faults, ...after.faults].slice(0, 10);
-    if (left > 0) findings.push(`${left} slow clients are still connected`);
+    if (open > 0) findings.push(`${open} slow clients are still connected`);
     if (longestMs > CLOSED_WITHIN_MS) findings.push(`a slow client stayed for ${Math.round(longestMs)} ms`);
     if (duringMs > Math.max(2 * usualMs, usualMs + NOISE_MS)) {
       findings.push(`the p99 of honest requests went from ${Math.round(usualMs)} to ${Math.round(duringMs)} ms`);
     }
-    const wrong = slow.statuses.filter((status) => status !== 408 && status !== 0);
+    const wrong = statuses.filter((status) => status !== 408 && status !== 0);
     if (wrong.length > 0) findings.push(`slow clients were answered ${[...new Set(wrong)].join(', ')}`);
     findings.push(...(await endStack(stack, measures.notes)));
     if (findings.length > 0) throw new CheckFailed(findings);
