@@ -2,6 +2,7 @@
 import type { Scenario } from '../scenario.js';
 import { fuzz } from './fuzz.js';
 import { killWorkers } from './killWorkers.js';
+import { logCanaries } from './logCanaries.js';
 import { slowClients } from './slowClients.js';
 
-export const SCENARIOS: readonly Scenario[] = [killWorkers, fuzz, slowClients];
+export const SCENARIOS: readonly Scenario[] = [killWorkers, fuzz, slowClients, logCanaries];
