@@ -16,6 +16,8 @@ const USUAL_S = 3;
 const PROBE_EVERY_MS = 500;
 /** Between two faults, so that each is met by a system that has recovered. */
 const PAUSE_MS = 2_000;
+/** Who sends the probes. */
+const PROBE = 'probe';
 
 export const halfOpen: Scenario = {
   number: 12,
@@ -42,7 +44,9 @@ export const halfOpen: Scenario = {
           }
         }
       },
-      check: (run) => {
+      heal: (run) => settleProbes(run, client),
+      async check(run) {
+        findings.push(...(await expectQueueRuns(run, client)));
         client.close();
         const slow = run.fleet.answers.filter(({ tookMs }) => tookMs > NOTICED_WITHIN_MS);
         if (slow.length > 0)
@@ -55,6 +59,20 @@ export const halfOpen: Scenario = {
     await proxied.stop();
   },
 };
+
+/** Asks for what came of the probes that were answered 202, as a device would. */
+async function settleProbes(run: Run, client: Client) {
+  const url = run.stack.apis()[0]?.url ?? '';
+  const open = [...run.history.operations.values()].filter(
+    ({ item, status, acknowledgedAtMs }) =>
+      item.client_id === PROBE && status === undefined && acknowledgedAtMs !== undefined,
+  );
+  for (const recorded of open) {
+    const body = { items: [recorded.item] };
+    const answer = await client.send('POST', `${url}/api/sync/batch`, body, { prefer: 'wait=10' });
+    run.history.tell(recorded, String(answer.body.processed_items[0].status));
+  }
+}
 
 async function strike(
   context: ScenarioContext,
@@ -100,10 +118,26 @@ async function probeUntilUsual(context: ScenarioContext, run: Run, client: Clien
   }
 }
 
+/** The workers take jobs from the queue again, all of them: nothing is left in it. */
+async function expectQueueRuns(run: Run, client: Client): Promise<string[]> {
+  const url = run.stack.apis()[0]?.url ?? '';
+  let last: unknown;
+  for (const until = Date.now() + NOTICED_WITHIN_MS; Date.now() < until; await sleep(PROBE_EVERY_MS)) {
+    const [status, health] = [
+      await client.send('GET', `${url}/api/sync/status`),
+      await client.send('GET', `${url}/health`),
+    ];
+    const { waiting, active } = status.body.queue;
+    if (waiting === 0 && active === 0 && health.body.status === 'ok') return [];
+    last = { queue: status.body.queue, health: health.body };
+  }
+  return [`the queue does not run as usual: ${JSON.stringify(last)}`];
+}
+
 /** One operation that the history knows, so that the check finds it. */
 async function probe(run: Run, client: Client, id: string, waitS: number): Promise<Answer> {
   const url = run.stack.apis()[0]?.url ?? '';
-  const { op_id, client_id, operation } = createItem(id);
+  const { op_id, client_id, operation } = createItem(id, {}, { client_id: PROBE });
   const data = {
     id: id.replaceAll(' ', '-'),
     title: id,
