@@ -14,6 +14,7 @@ import { shareUnfinished } from '../shareUnfinished.js';
 import type { Shutdown } from '../shutdown.js';
 import type { Database } from '../storage/database.js';
 import { countPending } from '../storage/readBacklog.js';
+import { readPool } from '../storage/readPool.js';
 import { createServerClock } from '../sync/clock.js';
 import { createAdmission } from './admission/admission.js';
 import { createLoopLag } from './admission/loopLag.js';
@@ -55,7 +56,12 @@ export async function startApi(
   const lag = createLoopLag();
   shutdown.push('event loop lag', lag.close);
   const pending = estimatePending(database, config.admission, logger);
-  const admission = createAdmission(config.admission, { lag, pending, onShed: metrics.shed });
+  const admission = createAdmission(config.admission, {
+    lag,
+    pending,
+    poolWaiting: () => readPool(database).waiting,
+    onShed: metrics.shed,
+  });
   metrics.watch(admission.figures);
 
   const deps = {

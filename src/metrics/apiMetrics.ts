@@ -3,10 +3,15 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import { createProcessMetrics, DURATION_BUCKETS, type ProcessMetrics } from './processMetrics.js';
 
 /** Why a request was refused before anything was done for it. */
-export type ShedReason = 'event_loop_lag' | 'concurrent_batches' | 'pending' | 'pending_per_workspace';
+const SHED_REASONS = [
+  'event_loop_lag',
+  'concurrent_batches',
+  'database_pool',
+  'pending',
+  'pending_per_workspace',
+] as const;
+export type ShedReason = (typeof SHED_REASONS)[number];
 export type StreamKind = 'sse' | 'websocket';
-
-const SHED_REASONS: ShedReason[] = ['event_loop_lag', 'concurrent_batches', 'pending', 'pending_per_workspace'];
 
 /** What is read at a scrape. */
 export interface AdmissionFigures {

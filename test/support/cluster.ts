@@ -15,6 +15,8 @@ export interface RunningCluster {
   urls: string[];
   apis: TestProcess[];
   workers: TestProcess[];
+  /** What configures them. */
+  env: Record<string, string>;
   stop(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ export async function startProcesses(
     urls: apis.map(({ url }) => url),
     apis: apis.map(({ api }) => api),
     workers,
+    env,
     async stop() {
       await Promise.all([...apis.map(({ api }) => api.stop()), ...workers.map((worker) => worker.stop())]);
       await database.drop();

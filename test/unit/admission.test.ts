@@ -17,7 +17,7 @@ const GENEROUS: AdmissionLimits = {
 };
 
 /** An admission on a database in which `pending` operations of the workspace `a` wait. */
-function create(limits: Partial<AdmissionLimits>, state: { lagMs: number; pending: number }) {
+function create(limits: Partial<AdmissionLimits>, state: { lagMs: number; pending: number; poolWaiting?: number }) {
   const shed: ShedReason[] = [];
   const clock = { nowMs: 0 };
   let counts = 0;
@@ -30,6 +30,7 @@ function create(limits: Partial<AdmissionLimits>, state: { lagMs: number; pendin
     {
       lag: { meanMs: () => state.lagMs, close: () => undefined },
       pending: createPendingEstimate(count, () => clock.nowMs, logger),
+      poolWaiting: () => state.poolWaiting ?? 0,
       onShed: (reason) => shed.push(reason),
     },
   );
@@ -122,6 +123,24 @@ describe('admission', () => {
     expect(await writing.catch((error: Error) => error.message)).to.equal('lost');
     expect(admission.figures()).to.include({ storing: 0, pending: 1 });
     expect(await codeOf(() => admission.write(ids(1)))).to.equal('accepted');
+  });
+});
+
+describe('admission in one turn of the event loop', () => {
+  it('lets no more through than there are places, and none while many wait for a connection', async () => {
+    const state = { lagMs: 0, pending: 0, poolWaiting: 0 };
+    const { admission, shed } = create({ concurrentBatches: 2 }, state);
+    const three = [1, 2, 3].map(() => codeOf(() => admission.checkLoad()));
+    expect(await Promise.all(three)).to.deep.equal(['accepted', 'accepted', 'overloaded']);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await codeOf(() => admission.checkLoad())).to.equal('accepted');
+    state.poolWaiting = 7;
+    expect(await codeOf(() => admission.checkLoad())).to.equal('accepted');
+    await new Promise((resolve) => setImmediate(resolve));
+    state.poolWaiting = 8;
+    expect(await codeOf(() => admission.checkLoad())).to.equal('overloaded');
+    expect(await codeOf(() => admission.storeBatch('a', 1, ids(1)))).to.equal('overloaded');
+    expect(shed).to.deep.equal(['concurrent_batches', 'database_pool', 'database_pool']);
   });
 });
 

@@ -1,7 +1,8 @@
 // What this process takes on, decided before it costs anything (I8): an overload is answered 429 or 503 with Retry-After, never with a
 // collapse, and nothing that was accepted is touched by it. Three limits: how much waits to be applied (in memory, see
 // pendingEstimate.ts), how far the event loop is behind, and how many batches and writes are being stored at once. For the last one
-// nothing queues here: beyond the connections of the pool a few wait for it, and the pool's own time limit ends their wait.
+// nothing queues here: beyond the connections of the pool a few wait for it, and the pool's own time limit ends their wait. Reads wait for
+// the same connections, so new batches are refused as well while a long line stands there: else what was stored could not be answered.
 import { ApiError } from '../../errors.js';
 import type { AdmissionFigures, ShedReason } from '../../metrics/apiMetrics.js';
 import type { LoopLag } from './loopLag.js';
@@ -34,23 +35,34 @@ export interface AdmissionLimits {
   waitingRequests: number;
 }
 
-export function createAdmission(
-  limits: AdmissionLimits,
-  deps: { lag: LoopLag; pending: PendingEstimate; onShed: (reason: ShedReason) => void },
-): Admission {
+/** One stores a batch and three read its answer; after a wake-up many read at once, which is a short line and no overload. */
+const STATEMENTS_PER_BATCH = 4;
+
+export interface AdmissionDeps {
+  lag: LoopLag;
+  pending: PendingEstimate;
+  /** How many statements wait for a connection. */
+  poolWaiting: () => number;
+  onShed: (reason: ShedReason) => void;
+}
+
+export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): Admission {
   const { lag, pending } = deps;
   const waiting = createWaitingPlaces(limits.waitingRequests);
   let storing = 0;
+  /** Let through in this turn of the event loop; their bodies are parsed before the next one is looked at, or come too slowly to matter. */
+  let passing = 0;
 
-  const refuse = (reason: ShedReason, error: ApiError): never => {
+  // Made once: under an overload, collecting the stack of each error took a fifth of what a refusal costs.
+  const refusals = createRefusals(limits);
+  const refuse = (reason: ShedReason): never => {
     deps.onShed(reason);
-    throw error;
+    throw refusals[reason];
   };
 
   function checkStoring() {
-    if (storing < limits.concurrentBatches) return;
-    const detail = `This server stores ${limits.concurrentBatches} batches at once (MAX_CONCURRENT_BATCHES), and as many are under way.`;
-    refuse('concurrent_batches', new ApiError('overloaded', detail));
+    if (storing >= limits.concurrentBatches) refuse('concurrent_batches');
+    if (deps.poolWaiting() >= limits.concurrentBatches * STATEMENTS_PER_BATCH) refuse('database_pool');
   }
 
   function findFull(workspaceId: string): ShedReason | undefined {
@@ -64,11 +76,12 @@ export function createAdmission(
     // Nobody is refused for a count from an hour ago.
     await counting;
     const reason = findFull(workspaceId);
-    if (reason !== undefined) refuse(reason, fullError(reason, limits));
+    if (reason !== undefined) refuse(reason);
   }
 
   async function hold<Result>(work: () => Promise<Result>): Promise<Result> {
     checkStoring();
+    passing = Math.max(0, passing - 1);
     storing += 1;
     try {
       return await work();
@@ -82,9 +95,11 @@ export function createAdmission(
     checkBacklog,
     checkLoad() {
       checkStoring();
-      if (limits.lagMs === 0 || lag.meanMs() <= limits.lagMs) return;
-      const detail = `This server is ${Math.round(lag.meanMs())} ms behind, which is more than LOAD_SHED_LAG_MS allows.`;
-      refuse('event_loop_lag', new ApiError('overloaded', detail));
+      // Hundreds may arrive in one turn: without this all of them would be parsed for the one place that is free.
+      if (storing + passing >= limits.concurrentBatches) refuse('concurrent_batches');
+      if (limits.lagMs > 0 && lag.meanMs() > limits.lagMs) refuse('event_loop_lag');
+      if (passing === 0) setImmediate(() => (passing = 0));
+      passing += 1;
     },
     write: hold,
     async storeBatch(workspaceId, operations, store) {
@@ -111,12 +126,21 @@ export function createAdmission(
   };
 }
 
-function fullError(reason: ShedReason, limits: AdmissionLimits): ApiError {
-  const kept = 'Nothing of this batch was stored.';
-  return reason === 'pending_per_workspace'
-    ? new ApiError(
-        'too_many_pending',
-        `${limits.pendingMaxPerWorkspace} operations of this workspace wait to be applied (PENDING_MAX_PER_WORKSPACE). ${kept}`,
-      )
-    : new ApiError('overloaded', `${limits.pendingMax} operations wait to be applied (PENDING_MAX). ${kept}`);
+function createRefusals(limits: AdmissionLimits): Record<ShedReason, ApiError> {
+  const { concurrentBatches, pendingMax, pendingMaxPerWorkspace, lagMs } = limits;
+  const overloaded = (detail: string) => new ApiError('overloaded', `${detail} Nothing was done for this request.`);
+  return {
+    concurrent_batches: overloaded(
+      `This server stores ${concurrentBatches} batches and writes at once (MAX_CONCURRENT_BATCHES).`,
+    ),
+    database_pool: overloaded(
+      `${concurrentBatches * STATEMENTS_PER_BATCH} statements wait for a connection (DATABASE_POOL_SIZE).`,
+    ),
+    event_loop_lag: overloaded(`This server is more than ${lagMs} ms behind (LOAD_SHED_LAG_MS).`),
+    pending: overloaded(`${pendingMax} operations wait to be applied, as many as may (PENDING_MAX).`),
+    pending_per_workspace: new ApiError(
+      'too_many_pending',
+      `${pendingMaxPerWorkspace} operations of this workspace wait to be applied, as many as may (PENDING_MAX_PER_WORKSPACE). Nothing of this batch was stored.`,
+    ),
+  };
 }
