@@ -16,6 +16,8 @@ export interface TcpProxy {
   heal(): Promise<void>;
   /** The connections that are open turn half-open for ever; new ones are fine. @returns how many there were */
   turnOpenHalfOpen(): number;
+  /** Ends the half-open ones at last, as keepalive does after its time: a server keeps their sessions until then. */
+  forgetHalfOpen(): void;
   /** Resets the connections that are open. @returns how many there were */
   resetOpen(): number;
   /** How many connections are open. */
@@ -68,6 +70,9 @@ export async function startProxy(targetUrl: string, seed: number): Promise<TcpPr
     turnOpenHalfOpen() {
       for (const connection of open) connection.turnHalfOpen();
       return open.size;
+    },
+    forgetHalfOpen() {
+      for (const connection of [...open]) connection.forget();
     },
     resetOpen() {
       const count = open.size;

@@ -43,6 +43,8 @@ export interface ProxyConnection {
   /** Nothing gets through any more, in either direction, and nobody is told: for ever, as after a lost entry in a firewall. */
   turnHalfOpen(): void;
   reset(): void;
+  /** Ends a half-open one at last, as keepalive does after its time. */
+  forget(): void;
   closed: Promise<void>;
 }
 
@@ -112,6 +114,11 @@ export function joinSockets(client: Socket, options: ConnectionOptions): ProxyCo
       isHalfOpen = true;
     },
     reset,
+    forget() {
+      if (!isHalfOpen) return;
+      client.destroy();
+      server?.destroy();
+    },
     closed,
   };
 }

@@ -144,6 +144,8 @@ describe('the proxy of the fault suite', () => {
     socket.destroy();
     await sleep(SILENCE_MS);
     expect(atServer?.destroyed).to.equal(false);
+    proxy.forgetHalfOpen();
+    if (atServer !== undefined) await once(atServer, 'close');
   });
 
   /** Rings when the proxy has forgotten its connections, which takes the event loop a turn or two. */

@@ -1,11 +1,11 @@
 // Scenario 12: connections that swallow every byte, to Redis and to PostgreSQL: the open ones only (a firewall has forgotten them), and
 // all, new ones too, for 20 s. Nobody waits longer than 15 s for an answer, and 15 s after it everything takes its usual way again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createItem } from '../../support/operations.js';
 import { startBehindProxies } from '../behindProxies.js';
-import { type Answer, type Client, createClient } from '../client.js';
+import { type Client, createClient } from '../client.js';
 import { pauseUntil } from '../fleet.js';
 import { type Run, runPhases } from '../phases.js';
+import { createProbes, judgeProbe, type Probes } from '../probes.js';
 import type { TcpProxy } from '../proxy.js';
 import type { Scenario, ScenarioContext } from '../scenario.js';
 
@@ -16,8 +16,6 @@ const USUAL_S = 3;
 const PROBE_EVERY_MS = 500;
 /** Between two faults, so that each is met by a system that has recovered. */
 const PAUSE_MS = 2_000;
-/** Who sends the probes. */
-const PROBE = 'probe';
 
 export const halfOpen: Scenario = {
   number: 12,
@@ -28,23 +26,28 @@ export const halfOpen: Scenario = {
   async run(context) {
     const proxied = await startBehindProxies(context, context.options);
     const findings: string[] = [];
+    let probes: Probes | undefined;
     const client = createClient(2 * NOTICED_WITHIN_MS);
     await runPhases(context, {
       stack: proxied.stack,
       honoursReadiness: false,
       load: { requestTimeoutMs: 2 * NOTICED_WITHIN_MS },
       async faults(run) {
+        probes = createProbes(run, client);
         for (let round = 0; round < context.options.rounds; round += 1) {
           for (const [name, proxy] of [
             ['Redis', proxied.redis],
             ['PostgreSQL', proxied.database],
           ] as const) {
             if (proxy === undefined) continue;
-            findings.push(...(await strike(context, run, client, name, proxy)));
+            findings.push(...(await strike(context, probes, name, proxy)));
           }
         }
       },
-      heal: (run) => settleProbes(run, client),
+      async heal() {
+        for (const proxy of [proxied.database, proxied.redis]) proxy?.forgetHalfOpen();
+        await probes?.settle();
+      },
       async check(run) {
         findings.push(...(await expectQueueRuns(run, client)));
         client.close();
@@ -60,33 +63,13 @@ export const halfOpen: Scenario = {
   },
 };
 
-/** Asks for what came of the probes that were answered 202, as a device would. */
-async function settleProbes(run: Run, client: Client) {
-  const url = run.stack.apis()[0]?.url ?? '';
-  const open = [...run.history.operations.values()].filter(
-    ({ item, status, acknowledgedAtMs }) =>
-      item.client_id === PROBE && status === undefined && acknowledgedAtMs !== undefined,
-  );
-  for (const recorded of open) {
-    const body = { items: [recorded.item] };
-    const answer = await client.send('POST', `${url}/api/sync/batch`, body, { prefer: 'wait=10' });
-    run.history.tell(recorded, String(answer.body.processed_items[0].status));
-  }
-}
-
-async function strike(
-  context: ScenarioContext,
-  run: Run,
-  client: Client,
-  name: string,
-  proxy: TcpProxy,
-): Promise<string[]> {
+async function strike(context: ScenarioContext, probes: Probes, name: string, proxy: TcpProxy): Promise<string[]> {
   const findings: string[] = [];
   const note = async (what: string, work: () => Promise<void>) => {
     const key = `${what}, ${name}`;
     await work();
     context.countFault(key);
-    const { usualAfterMs, slowestMs } = await probeUntilUsual(context, run, client, key, findings);
+    const { usualAfterMs, slowestMs } = await probeUntilUsual(context, probes, key, findings);
     context.measures.notes[`${key}: usual after ms`] = Math.round(usualAfterMs);
     context.measures.notes[`${key}: slowest answer ms`] = Math.round(slowestMs);
     if (usualAfterMs > NOTICED_WITHIN_MS)
@@ -96,21 +79,21 @@ async function strike(
   await note('open connections half-open', async () => void proxy.turnOpenHalfOpen());
   await note('black hole', async () => {
     await proxy.set({ blackhole: true });
-    const during = probe(run, client, `${name}-${Date.now()}`, 0);
+    const during = probes.push(0);
     await pauseUntil(Date.now() + BLACK_HOLE_MS, context.signal);
-    findings.push(...judge(await during, `black hole, ${name}`));
+    findings.push(...judgeProbe(await during, NOTICED_WITHIN_MS).map((each) => `black hole, ${name}: ${each}`));
     await proxy.heal();
   });
   return findings;
 }
 
 /** Pushes until one is answered with its result the usual way. */
-async function probeUntilUsual(context: ScenarioContext, run: Run, client: Client, name: string, findings: string[]) {
+async function probeUntilUsual(context: ScenarioContext, probes: Probes, name: string, findings: string[]) {
   const startedAt = performance.now();
   let slowestMs = 0;
-  for (let index = 0; ; index += 1) {
-    const answer = await probe(run, client, `${name}-${index}-${Date.now()}`, USUAL_S);
-    findings.push(...judge(answer, name));
+  for (;;) {
+    const answer = await probes.push(USUAL_S);
+    findings.push(...judgeProbe(answer, NOTICED_WITHIN_MS).map((each) => `${name}: ${each}`));
     slowestMs = Math.max(slowestMs, answer.tookMs);
     const usualAfterMs = performance.now() - startedAt;
     if (answer.status === 200 || usualAfterMs > 3 * NOTICED_WITHIN_MS) return { usualAfterMs, slowestMs };
@@ -132,30 +115,4 @@ async function expectQueueRuns(run: Run, client: Client): Promise<string[]> {
     last = { queue: status.body.queue, health: health.body };
   }
   return [`the queue does not run as usual: ${JSON.stringify(last)}`];
-}
-
-/** One operation that the history knows, so that the check finds it. */
-async function probe(run: Run, client: Client, id: string, waitS: number): Promise<Answer> {
-  const url = run.stack.apis()[0]?.url ?? '';
-  const { op_id, client_id, operation } = createItem(id, {}, { client_id: PROBE });
-  const data = {
-    id: id.replaceAll(' ', '-'),
-    title: id,
-    updated_at: new Date(Date.now() - 1_000).toISOString().replace('Z', '000Z'),
-  };
-  const recorded = run.history.make({ client_id, op_id, operation, data });
-  run.history.invoke([recorded], 'probe');
-  const headers = { prefer: waitS === 0 ? 'respond-async' : `wait=${waitS}` };
-  const answer = await client.send('POST', `${url}/api/sync/batch`, { items: [recorded.item] }, headers);
-  if (answer.status < 300) run.history.tell(recorded, String(answer.body.processed_items[0].status));
-  return answer;
-}
-
-function judge({ status, tookMs, headers }: Answer, name: string): string[] {
-  const findings: string[] = [];
-  if (![200, 202, 503].includes(status)) findings.push(`${name}: a push was answered ${status}`);
-  if (status === 503 && headers['retry-after'] === undefined) findings.push(`${name}: 503 without Retry-After`);
-  if (tookMs > NOTICED_WITHIN_MS)
-    findings.push(`${name}: a push was answered ${status} after ${Math.round(tookMs)} ms`);
-  return findings;
 }
