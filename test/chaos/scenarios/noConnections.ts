@@ -90,7 +90,7 @@ async function takeAll(databaseUrl: string) {
   for (let left = 1; left > 0; ) {
     while (await take());
     const cut = await held[0]?.query<{ count: string }>(
-      "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'task-sync%' OR application_name = ''",
+      "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'outsider'",
     );
     while (await take());
     left = Number(cut?.rows[0]?.count ?? 0);
