@@ -1,5 +1,20 @@
 // All scenarios, in the order of their numbers. A new one is written beside the others and listed here.
 import type { Scenario } from '../scenario.js';
+import { flushRedis } from './flushRedis.js';
+import { killApis } from './killApis.js';
+import { killEverything } from './killEverything.js';
 import { killWorkers } from './killWorkers.js';
+import { postgresRestarts, postgresSessions } from './postgresFaults.js';
+import { redisClients, redisDown, redisNever } from './redisFaults.js';
 
-export const SCENARIOS: readonly Scenario[] = [killWorkers];
+export const SCENARIOS: readonly Scenario[] = [
+  killWorkers,
+  killApis,
+  killEverything,
+  flushRedis,
+  redisDown,
+  redisNever,
+  postgresRestarts,
+  postgresSessions,
+  redisClients,
+];
