@@ -96,6 +96,7 @@ export function createDevice(options: DeviceOptions) {
 
   async function attempt(what: string, sent: readonly RecordedOperation[], send: (url: string) => Promise<Answer>) {
     const url = targets.pick(random);
+    const end = targets.begin(url);
     const finish = (result: TryResult, detail: string) => history.finish(sent, result, `${what}: ${detail}`);
     try {
       const answer = await send(url);
@@ -116,6 +117,8 @@ export function createDevice(options: DeviceOptions) {
       backOff(undefined);
       finish(error.isSent ? 'unknown' : 'failed', error.message);
       return { failed: error.isSent ? 'unknown' : 'failed' } as const;
+    } finally {
+      end();
     }
   }
 

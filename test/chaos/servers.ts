@@ -1,11 +1,11 @@
 // PostgreSQL and Redis of one scenario, in its folder: real servers that can be stopped in every way, killed included, and started again at
 // the same address. PostgreSQL keeps fsync and synchronous_commit on: what is lost here would be lost in production.
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Child } from '../../src/embedded/child.js';
 import { startPostgres } from '../../src/embedded/postgres.js';
-import { findRedis, startRedis } from '../../src/embedded/redis.js';
+import { findRedis, type RedisProgram, startRedis } from '../../src/embedded/redis.js';
 import { forgetCleanup, registerCleanup } from '../support/cleanup.js';
 import { plainEnvironment } from '../support/environment.js';
 import { queryDatabase } from '../support/postgres.js';
@@ -43,8 +43,17 @@ export async function startChaosRedis(folder: string, signal: AbortSignal): Prom
   if (typeof program === 'string') throw new Error(`This scenario needs Redis: ${program}`);
   const dataDir = join(folder, 'redis');
   makeFolder(dataDir);
-  const server = await startRedis({ ...common(dataDir, 'redis.log', signal), program });
+  const path = allowDebug(program, dataDir);
+  const server = await startRedis({ ...common(dataDir, 'redis.log', signal), program: { ...program, path } });
   return asServer(server.url, server.child, server.restart, () => pingRedis(server.url));
+}
+
+/** Redis 7 refuses DEBUG SLEEP unless it was started with leave to; older ones do not know the setting. */
+function allowDebug({ path, version }: RedisProgram, dataDir: string): string {
+  if (Number(version.split('.')[0]) < 7) return path;
+  const wrapper = join(dataDir, 'redis-server');
+  writeFileSync(wrapper, `#!/bin/sh\nexec '${path}' "$@" --enable-debug-command local\n`, { mode: 0o755 });
+  return wrapper;
 }
 
 const common = (dataDir: string, logFile: string, signal: AbortSignal) => ({

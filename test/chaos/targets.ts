@@ -7,6 +7,10 @@ export interface Targets {
   pick(random: () => number): string;
   add(url: string): void;
   remove(url: string): void;
+  /** Counts a request to an address until the returned function is called. */
+  begin(url: string): () => void;
+  /** How many requests to an address are under way. */
+  underWay(url: string): number;
   stop(): void;
 }
 
@@ -16,6 +20,7 @@ const LOOK_LIMIT_MS = 2_000;
 /** @param honoursReadiness false: requests go to every address, whatever it says about itself */
 export function createTargets(honoursReadiness: boolean): Targets {
   const states = new Map<string, { isReady: boolean }>();
+  const requests = new Map<string, number>();
   const client = createClient(LOOK_LIMIT_MS);
   const look = async (url: string, state: { isReady: boolean }) => {
     state.isReady = await client.send('GET', `${url}/health/ready`).then(
@@ -39,6 +44,11 @@ export function createTargets(honoursReadiness: boolean): Targets {
     },
     add: (url) => void states.set(url, { isReady: true }),
     remove: (url) => void states.delete(url),
+    begin(url) {
+      requests.set(url, (requests.get(url) ?? 0) + 1);
+      return () => void requests.set(url, (requests.get(url) ?? 1) - 1);
+    },
+    underWay: (url) => requests.get(url) ?? 0,
     stop() {
       clearInterval(timer);
       client.close();
