@@ -1,7 +1,8 @@
 // Connections that have died without a word: a firewall has forgotten them, the server's machine is gone. TCP itself would take a quarter of
 // an hour to notice. A connection that owes an answer for too long is dead, and so is every other one that has not been heard since:
 // all are cut together. Else each request in turn would find its own dead connection in a pool, and a transaction would wait twice, the
-// second time for its ROLLBACK.
+// second time for its ROLLBACK. What is pipelined counts as answered with the first piece of data behind it; if the connection dies just
+// then, the next thing that is written to it shows it.
 import type { Socket } from 'node:net';
 
 interface Watched {
