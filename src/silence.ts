@@ -43,7 +43,8 @@ export function createSilenceWatch(limitMs: number): (stream: Socket) => void {
   return function watch(stream) {
     const watched: Watched = {
       heardAtMs: performance.now(),
-      writtenThen: stream.bytesWritten,
+      // Of a connection that has never been heard everything is owed, also what was written before it was watched.
+      writtenThen: stream.bytesRead === 0 ? 0 : stream.bytesWritten,
       owesSinceMs: undefined,
     };
     streams.set(stream, watched);

@@ -73,7 +73,7 @@ export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redi
   return reconnectWhenSilent(redis);
 }
 
-/** A connection whose commands wait for Redis to come back. BullMQ copies it for those that block, and watches the copy itself. */
+/** A connection whose commands wait for Redis to come back. BullMQ duplicates it for those that block. */
 export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis {
   const redis = new Redis({
     ...address.redis,
@@ -92,8 +92,18 @@ export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis 
  */
 const SILENT_AFTER_MS = 8_000;
 
+/** BullMQ blocks for 10 s at most, and its own watch begins with a command: a connection that never gets so far would be waited for without end. */
+const BLOCKING_SILENT_AFTER_MS = 12_000;
+
 function reconnectWhenSilent(redis: Redis): Redis {
-  const watch = createSilenceWatch(SILENT_AFTER_MS);
+  cutWhenSilent(redis, SILENT_AFTER_MS);
+  const duplicate = redis.duplicate.bind(redis);
+  redis.duplicate = (override) => cutWhenSilent(duplicate(override), BLOCKING_SILENT_AFTER_MS);
+  return redis;
+}
+
+function cutWhenSilent(redis: Redis, limitMs: number): Redis {
+  const watch = createSilenceWatch(limitMs);
   redis.on('connect', () => watch(redis.stream));
   return redis;
 }

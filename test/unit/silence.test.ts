@@ -62,6 +62,15 @@ describe('the watch for silent connections', () => {
     await cutIdle;
   });
 
+  it('cuts one that has never answered, also for what was written before it was watched', async () => {
+    isSilent = true;
+    const socket = await open();
+    const ended = new Promise((resolve) => socket.once('error', resolve));
+    socket.write('hello');
+    createSilenceWatch(LIMIT_MS)(socket);
+    expect(await ended).to.have.property('code', 'ETIMEDOUT');
+  });
+
   it('leaves idle ones and slow ones alone', async () => {
     const watch = createSilenceWatch(LIMIT_MS);
     const [idle, slow] = [await open(), await open()];
