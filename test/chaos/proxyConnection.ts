@@ -126,22 +126,26 @@ export function joinSockets(client: Socket, options: ConnectionOptions): ProxyCo
 /** One direction: pieces in their order, each at its time. Holds its source back while the other side does not take them. */
 function createLane(from: Socket, to: Socket, faults: () => Readonly<Faults>, random: () => number) {
   let freeAtMs = 0;
-  let waiting = 0;
+  /** One queue and one timer: timers of their own may fire in another order than they are due in, and bytes would change places. */
+  const queue: { dueMs: number; work: () => void }[] = [];
+  const advance = () => {
+    for (let first = queue[0]; first !== undefined; first = queue[0]) {
+      const waitMs = first.dueMs - performance.now();
+      if (waitMs > 0) return void setTimeout(advance, waitMs);
+      queue.shift();
+      first.work();
+    }
+  };
   const at = (work: () => void) => {
     const { delayMs, jitterMs } = faults();
     const delay = delayMs + (random() * 2 - 1) * jitterMs;
-    const nowMs = performance.now();
-    freeAtMs = Math.max(freeAtMs, nowMs + delay);
-    if (waiting === 0 && freeAtMs <= nowMs) return work();
-    waiting += 1;
-    setTimeout(() => {
-      waiting -= 1;
-      work();
-    }, freeAtMs - nowMs);
+    freeAtMs = Math.max(freeAtMs, performance.now() + delay);
+    queue.push({ dueMs: freeAtMs, work });
+    if (queue.length === 1) advance();
   };
   const resume = () => from.resume();
   return {
-    isIdle: () => waiting === 0,
+    isIdle: () => queue.length === 0,
     send(chunk: Buffer) {
       at(() => {
         if (to.destroyed || to.write(chunk)) return;
