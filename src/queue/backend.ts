@@ -10,6 +10,7 @@ import {
 } from 'bullmq';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { DatabaseAddress } from '../databaseAddress.js';
+import { createSilenceWatch } from '../silence.js';
 
 export type QueueAddress =
   | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number }
@@ -60,7 +61,7 @@ const reconnectDelayMs = (attempt: number) => Math.min(attempt * 100, 2_000);
 
 /** A connection whose commands fail within `commandTimeoutMs`, at once while Redis is not connected. */
 export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redis {
-  return new Redis({
+  const redis = new Redis({
     ...address.redis,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 1,
@@ -69,19 +70,42 @@ export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redi
     retryStrategy: reconnectDelayMs,
     connectionName: 'task-sync',
   });
+  return reconnectWhenSilent(redis);
 }
 
-/** A connection for blocking commands, which wait for Redis to come back. */
+/** A connection whose commands wait for Redis to come back. BullMQ duplicates it for those that block. */
 export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis {
-  return new Redis({
+  const redis = new Redis({
     ...address.redis,
     maxRetriesPerRequest: null,
     connectTimeout: 5_000,
-    // Without these a peer that vanished without a word keeps a blocked worker waiting for ever.
     keepAlive: 10_000,
     retryStrategy: reconnectDelayMs,
     connectionName: 'task-sync',
   });
+  return reconnectWhenSilent(redis);
+}
+
+/**
+ * No command of ours takes Redis a second. Longer than a stall of Redis that is worth waiting for, a fork or a slow disk, and short
+ * enough that half a minute is not lost. Not ioredis's socketTimeout: its timer outlives its socket and cuts the next one.
+ */
+const SILENT_AFTER_MS = 8_000;
+
+/** BullMQ blocks for 10 s at most, and its own watch begins with a command: a connection that never gets so far would be waited for without end. */
+const BLOCKING_SILENT_AFTER_MS = 12_000;
+
+function reconnectWhenSilent(redis: Redis): Redis {
+  cutWhenSilent(redis, SILENT_AFTER_MS);
+  const duplicate = redis.duplicate.bind(redis);
+  redis.duplicate = (override) => cutWhenSilent(duplicate(override), BLOCKING_SILENT_AFTER_MS);
+  return redis;
+}
+
+function cutWhenSilent(redis: Redis, limitMs: number): Redis {
+  const watch = createSilenceWatch(limitMs);
+  redis.on('connect', () => watch(redis.stream));
+  return redis;
 }
 
 /** Settings of a pool for BullMQ's PostgreSQL backend. */

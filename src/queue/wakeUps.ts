@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { describeError, type Logger } from '../logger.js';
 import { connectProducer, connectWorker, type QueueAddress } from './backend.js';
+import { withTimeLimit } from './producer.js';
 
 export interface WakeUp {
   workspaceId: string;
@@ -26,6 +27,10 @@ export interface WakeUpSubscription {
 
 const POSTGRES_CHANNEL = 'task_sync_wake_up';
 const RECONNECT_MS = 1_000;
+/** How often a listening connection is asked whether it still is one. */
+const PING_EVERY_MS = 3_000;
+/** An answer to that takes no time. */
+const PING_LIMIT_MS = 5_000;
 
 /** The payload of a NOTIFY ends at 8,000 bytes; a batch id takes 39 of them. */
 export const WAKE_UP_BATCHES_MAX = 100;
@@ -72,13 +77,23 @@ function subscribeRedis(
   receive: (text: string) => void,
 ): WakeUpSubscription {
   const redis = connectWorker(address);
-  redis.on('error', (error) => logger.debug('wake-ups: Redis does not answer', describeError(error)));
+  const ignore = (error: unknown) => logger.debug('wake-ups: Redis does not answer', describeError(error));
+  redis.on('error', ignore);
   redis.on('message', (_channel, text) => receive(text));
   // ioredis subscribes again by itself after a reconnect.
   redis
     .subscribe(redisChannel(address.prefix))
     .catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
-  return { close: async () => redis.disconnect() };
+  // A subscriber only listens: a connection that has died without a word would not be missed.
+  const timer = setInterval(() => {
+    if (redis.status === 'ready') redis.ping().catch(ignore);
+  }, PING_EVERY_MS);
+  return {
+    async close() {
+      clearInterval(timer);
+      redis.disconnect();
+    },
+  };
 }
 
 function listenPostgres(
@@ -98,6 +113,15 @@ function listenPostgres(
       listen();
     }, RECONNECT_MS);
   };
+  const ping = setInterval(() => {
+    const asked = client;
+    if (asked === undefined || timer !== undefined) return;
+    withTimeLimit(asked.query('SELECT 1'), PING_LIMIT_MS).catch((error: unknown) => {
+      // Its end would be waited for in vain.
+      asked.connection.stream.destroy();
+      if (asked === client) reconnectLater(error);
+    });
+  }, PING_EVERY_MS);
   const listen = () => {
     const connecting = new pg.Client({
       ...address.database,
@@ -118,6 +142,7 @@ function listenPostgres(
   return {
     async close() {
       isClosed = true;
+      clearInterval(ping);
       clearTimeout(timer);
       await client?.end();
     },

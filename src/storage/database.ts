@@ -1,9 +1,11 @@
 // The connection pool and the way every statement takes to PostgreSQL. Timestamps arrive as canonical text with their
 // microseconds and 64-bit counters as numbers, so no Date object ever stands between a device and the database.
+import { Socket } from 'node:net';
 import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from 'sequelize-typescript';
 import type { DatabaseAddress } from '../databaseAddress.js';
+import { createSilenceWatch } from '../silence.js';
 import { SyncBatch } from './models/syncBatch.js';
 import { SyncQueueItem } from './models/syncQueueItem.js';
 import { TaskRow } from './models/taskRow.js';
@@ -75,8 +77,11 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
       keepAlive: true,
     },
   });
+  const watchSilence = createSilenceWatch(options.statementTimeoutMs + QUERY_GRACE_MS);
   sequelize.addHook('afterConnect', (connection: unknown) => {
     const client = asClient(connection);
+    const { stream } = client.connection;
+    if (stream instanceof Socket) watchSilence(stream);
     client.setTypeParser(TIMESTAMPTZ_OID, 'text', canonicalFromPostgres);
     // seq and ids count up from 1: 2^53 of them are enough.
     client.setTypeParser(INT8_OID, 'text', Number);

@@ -1,5 +1,6 @@
 // The live stream: changes and batch progress as they happen, resumed without gap or repeat wherever the connection broke.
 import { expect } from 'chai';
+import { sendRaw } from '../chaos/abuse/rawHttp.js';
 import { createRandom } from '../support/oracle.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
@@ -56,6 +57,11 @@ describe('the stream', () => {
     system = await startSystem(import.meta.url);
   });
   after(() => system.stop());
+
+  it('refuses a Host that is none with 400', async () => {
+    const received = await sendRaw(system.url, 'GET /api/sync/stream HTTP/1.1\r\nHost: a b\r\n\r\n', 5_000);
+    expect(received).to.match(/^HTTP\/1\.1 400 .*"code":"invalid_request"/s);
+  });
 
   const open = (query = '', headers = {}) => openStream(`${system.url}/api/sync/stream${query}`, headers);
 

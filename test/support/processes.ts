@@ -1,5 +1,6 @@
 // Real processes for tests, started as the product starts them: their output is collected, shown when a test fails, and none outlives its test.
 import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { forgetCleanup, registerCleanup } from './cleanup.js';
@@ -10,6 +11,8 @@ const WAIT_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
 /** Of each process, when a test fails. */
 const SHOWN_LINES = 60;
+/** Of a process whose output goes to a file. */
+const KEPT_CHARS = 200_000;
 /** The compiled files: dist/. */
 const BUILD_FOLDER = new URL('../../', import.meta.url);
 
@@ -32,6 +35,9 @@ export interface TestProcess {
   stop(signal?: NodeJS.Signals, limitMs?: number): Promise<Exit>;
   /** Kill -9: no process can say anything to that. */
   kill(): Promise<Exit>;
+  /** Sends a signal that need not end it, like SIGSTOP. */
+  signal(signal: NodeJS.Signals): void;
+  hasExited(): boolean;
 }
 
 const running = new Set<TestProcess>();
@@ -40,15 +46,19 @@ const running = new Set<TestProcess>();
  * Starts an entry file of the product.
  * @param options.entry below dist/, like "src/api/main.js"
  * @param options.env what configures it; the rest of its environment is that of a fresh shell
+ * @param options.logFile gets its output; then only the end of it is kept in memory
+ * @param options.nodeParameters what stands before the entry file, like `--import`
  */
 export function startProcess(options: {
   entry: string;
   env: NodeJS.ProcessEnv;
   name: string;
   parameters?: string[];
+  nodeParameters?: string[];
+  logFile?: string;
 }): TestProcess {
   const entry = fileURLToPath(new URL(options.entry, BUILD_FOLDER));
-  const child = spawn(process.execPath, [entry, ...(options.parameters ?? [])], {
+  const child = spawn(process.execPath, [...(options.nodeParameters ?? []), entry, ...(options.parameters ?? [])], {
     env: { ...plainEnvironment(), ...options.env },
     // Not where a developer's .env lies.
     cwd: requireRunFolder(),
@@ -58,7 +68,15 @@ export function startProcess(options: {
   if (pid === undefined) throw new Error(`${options.name} could not be started: ${entry}`);
   let text = '';
   let ended = false;
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += chunk));
+  const log = options.logFile === undefined ? undefined : createWriteStream(options.logFile, { flags: 'a' });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      text += chunk;
+      log?.write(chunk);
+      if (log !== undefined && text.length > 2 * KEPT_CHARS) text = text.slice(-KEPT_CHARS);
+    });
+  }
+  child.once('close', () => log?.end());
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       ended = true;
@@ -103,6 +121,8 @@ export function startProcess(options: {
       child.kill('SIGKILL');
       return exited;
     },
+    signal: (signal) => void child.kill(signal),
+    hasExited: () => ended,
   };
   running.add(handle);
   registerCleanup(handle, async () => void (await handle.kill()));

@@ -1,7 +1,7 @@
 // Every failure of a request leaves as RFC 9457 application/problem+json; only unforeseen ones are logged as errors.
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { ApiError, describeProblem, ERROR_KINDS, retryAfterS } from '../../errors.js';
-import { describeError, type Logger } from '../../logger.js';
+import { describeError, describeStack, type Logger } from '../../logger.js';
 import { toApiError } from '../problem.js';
 import { requestIdOf } from './requestContext.js';
 
@@ -21,8 +21,7 @@ export function problemHandler(deps: {
     const known = toApiError(error, deps.config.bodyLimitBytes);
     const requestId = requestIdOf(response);
     if (known.code === 'internal') {
-      const stack = error instanceof Error ? error.stack : undefined;
-      logger.error('a request failed', { requestId, ...describeError(error), stack });
+      logger.error('a request failed', { requestId, ...describeError(error), stack: describeStack(error) });
     } else if (known.code === 'unavailable') {
       logger.warn('a request could not be served', { requestId, ...describeError(error) });
     }

@@ -18,7 +18,7 @@ const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: what the server holds in memory for it. */
 const LINES_A_READ = 250;
 
-const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
+export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
   limit: Joi.number().integer().min(1).max(PAGE_MAX).default(PAGE_DEFAULT),
   wait: Joi.number().min(0).max(WAIT_MAX_S).default(0),

@@ -16,7 +16,7 @@ import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
 import { decodeCursor, encodeCursor, limitRule, linkNext, readQuery, workspaceOf } from '../request.js';
 import { notFound, readId } from './tasks.js';
 
-const historyQuery = Joi.object<{ limit: number; cursor?: string }>({ limit: limitRule, cursor: Joi.string() });
+export const historyQuery = Joi.object<{ limit: number; cursor?: string }>({ limit: limitRule, cursor: Joi.string() });
 
 /** The routes of the operation log. */
 export function operationRoutes(deps: ApiDeps): Router {

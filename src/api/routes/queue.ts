@@ -18,7 +18,7 @@ import { operationNotFound, readOperationId } from './operations.js';
 /** An operation that waits longer than this was met neither by its job nor by the reconciler. */
 const STALLED_AFTER_S = 30;
 
-const queueQuery = Joi.object<{ status: QueueStatus; limit: number; cursor?: string }>({
+export const queueQuery = Joi.object<{ status: QueueStatus; limit: number; cursor?: string }>({
   status: Joi.valid('pending', 'failed', 'synced').default('pending'),
   limit: limitRule,
   cursor: Joi.string(),

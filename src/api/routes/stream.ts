@@ -1,6 +1,6 @@
 // GET /api/sync/stream: the change feed as Server-Sent Events.
 import { createSession, type Session } from 'better-sse';
-import { type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
 import { describeError } from '../../logger.js';
 import type { ApiDeps } from '../deps.js';
@@ -8,7 +8,7 @@ import { cursorOf } from '../feed.js';
 import { type EventSink, follow, openLiveFeed } from '../follow.js';
 import { route } from '../middleware/methods.js';
 import { requestIdOf } from '../middleware/requestContext.js';
-import { readQuery, workspaceOf } from '../request.js';
+import { invalidRequest, readQuery, workspaceOf } from '../request.js';
 import { abortOnEnd } from '../waiting.js';
 
 const HEARTBEAT_MS = 15_000;
@@ -17,7 +17,7 @@ const STUCK_AFTER_MS = 15_000;
 /** What the rest of an ended stream may take to leave. */
 const END_LIMIT_MS = 1_000;
 
-const streamQuery = Joi.object<{ cursor?: string }>({ cursor: Joi.string().max(256) });
+export const streamQuery = Joi.object<{ cursor?: string }>({ cursor: Joi.string().max(256) });
 
 /** The routes of live streams. */
 export function streamRoutes(deps: ApiDeps): Router {
@@ -33,6 +33,7 @@ const stream =
     // From the beginning: a client may go while its stream is being opened.
     const ending = abortOnEnd(response, deps.stopping);
     try {
+      requireAddress(request);
       const cursor = request.get('last-event-id') || readQuery(request, streamQuery).cursor;
       const feed = await openLiveFeed(deps, workspaceOf(request), cursor);
       // Proxies of the nginx family would hold the events back.
@@ -50,6 +51,15 @@ const stream =
       ending.dispose();
     }
   };
+
+/**
+ * better-sse makes a URL of the Host header and the address, and throws where they make none.
+ * @throws ApiError invalid_request, which is what RFC 9112, 3.2, wants for a Host that is not valid
+ */
+function requireAddress(request: Request) {
+  if (URL.canParse(request.url, `http://${request.get('host') ?? 'localhost'}`)) return;
+  throw invalidRequest([{ field: 'host', message: 'the Host header and the address of the request make no URL' }]);
+}
 
 /** Ends a stream; one whose client takes nothing would never end by itself, and keep its place. */
 function letGo(response: Response) {

@@ -33,7 +33,7 @@ interface ListQuery {
   updated_since?: string;
 }
 
-const listQuery = Joi.object<ListQuery>({
+export const listQuery = Joi.object<ListQuery>({
   limit: limitRule,
   cursor: Joi.string(),
   completed: Joi.boolean(),
@@ -49,9 +49,13 @@ interface TaskBody {
   completed?: boolean;
 }
 
-const createBody = Joi.object<TaskBody>({ ...fieldRules, title: fieldRules.title.required() });
-const replaceBody = Joi.object<TaskBody>({ ...fieldRules, title: fieldRules.title.required(), id: Joi.any().strip() });
-const patchBody = Joi.object<Partial<TaskBody> & { deleted?: false }>({
+export const createBody = Joi.object<TaskBody>({ ...fieldRules, title: fieldRules.title.required() });
+export const replaceBody = Joi.object<TaskBody>({
+  ...fieldRules,
+  title: fieldRules.title.required(),
+  id: Joi.any().strip(),
+});
+export const patchBody = Joi.object<Partial<TaskBody> & { deleted?: false }>({
   ...fieldRules,
   id: Joi.any().strip(),
   deleted: Joi.valid(false).messages({ 'any.only': '{{#label}} can only be set to false here; use DELETE to delete' }),
