@@ -8,10 +8,13 @@ import { QUEUE_NAME } from './queue/jobs.js';
 import { openDatabase } from './storage/database.js';
 import { migrate } from './storage/migrate.js';
 
+/** A statement's limit is for requests; an index of millions of rows takes minutes to build. */
+const STATEMENT_LIMIT_MS = 3_600_000;
+
 /** Migrates; any number of processes may do it together. @throws the driver's error when the database cannot be used */
 export async function migrateDatabase(url: string, config: Config, logger: Logger): Promise<void> {
   const address = await resolveDatabaseAddress(url, config.database.connectTimeoutMs);
-  const database = openDatabase(address, config.database, 'migrate');
+  const database = openDatabase(address, { ...config.database, statementTimeoutMs: STATEMENT_LIMIT_MS }, 'migrate');
   try {
     const ran = await migrate(database);
     logger.info(ran.length === 0 ? 'the database is up to date' : 'the database was migrated', { ran });
