@@ -31,11 +31,27 @@ export interface ApplyRequest {
   strategy?: ConflictStrategy;
   now: () => string;
   newServerId: () => string;
+  /** Operations accepted at or before this time (canonical) have waited suspiciously long: their start is marked by `markStart`. */
+  oldBefore?: string;
+  /** Marks the start of an attempt on old operations; what it throws ends the attempt, and is about the first one. */
+  markStart?: (operationIds: number[]) => Promise<StartedAttempt>;
+}
+
+/** An attempt whose start is committed. */
+export interface StartedAttempt {
+  /** How many of the operations, from the first on, are to be tried. */
+  count: number;
+  /** Called before the rollback, while the workspace is locked. */
+  failed(): Promise<void>;
+  /** Called after the commit. */
+  applied(): Promise<void>;
 }
 
 export interface ApplyResult {
-  /** How many operations were settled; fewer than the limit means that nothing is left that is due. */
+  /** How many operations were settled. */
   settled: number;
+  /** False: nothing is left that is due. */
+  hasMore: boolean;
   outcomes: Partial<Record<Outcome, number>>;
   /** The workspace's seq afterwards. */
   seq: number;
@@ -62,17 +78,22 @@ export class ApplyError extends Error {
  */
 export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
   const taken: number[] = [];
+  let started: StartedAttempt | undefined;
   try {
-    return await database.transaction(async (transaction) => {
+    const applied = await database.transaction(async (transaction) => {
       const seq = await lockWorkspace(database, request.workspaceId, transaction);
       const now = request.now();
-      const rows = await database.select<PendingRow>(
+      const found = await database.select<PendingRow>(
         READ_PENDING,
-        [request.workspaceId, request.upTo, now, request.limit],
+        [request.workspaceId, request.upTo, now, request.limit, request.oldBefore ?? null],
         transaction,
       );
-      taken.push(...rows.map((row) => row.queueId));
-      if (rows.length === 0) return { settled: 0, outcomes: {}, seq, lastId: 0, batchIds: [] };
+      const [first] = found;
+      if (first === undefined) return { settled: 0, hasMore: false, outcomes: {}, seq, lastId: 0, batchIds: [] };
+      taken.push(first.queueId);
+      if (first.isOld === true) started = await request.markStart?.(found.map((row) => row.queueId));
+      const rows = found.slice(0, started?.count);
+      taken.push(...rows.slice(1).map((row) => row.queueId));
       const folded = foldOperations({
         tasks: await readTasks(
           database,
@@ -86,10 +107,18 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         newServerId: request.newServerId,
         ...(request.strategy === undefined ? {} : { strategy: request.strategy }),
       });
-      await writeFold(database, request.workspaceId, folded, now, transaction);
+      try {
+        await writeFold(database, request.workspaceId, folded, now, transaction);
+      } catch (error) {
+        await started?.failed();
+        throw error;
+      }
       const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
-      return { ...summarize(folded), batchIds };
+      const hasMore = rows.length < found.length || found.length === request.limit;
+      return { ...summarize(folded), hasMore, batchIds };
     });
+    await started?.applied();
+    return applied;
   } catch (error) {
     throw new ApplyError(error, taken);
   }
@@ -120,6 +149,8 @@ interface PendingRow {
   givesDescription: boolean;
   updatedAt: string;
   ifSeq: number | null;
+  /** Whether it has waited suspiciously long; null where nobody asked. */
+  isOld: boolean | null;
 }
 
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
@@ -128,7 +159,8 @@ interface PendingRow {
 const READ_PENDING = `
 SELECT id AS "queueId", batch_id AS "batchId", client_id AS "clientId", op_id AS "opId", task_id AS "taskId", operation AS kind,
   task_data->'title' AS title, task_data->'description' AS description, task_data->'completed' AS completed,
-  jsonb_exists(task_data, 'description') AS "givesDescription", updated_at AS "updatedAt", if_seq AS "ifSeq"
+  jsonb_exists(task_data, 'description') AS "givesDescription", updated_at AS "updatedAt", if_seq AS "ifSeq",
+  created_at <= $5::timestamptz AS "isOld"
 FROM sync_queue
 WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
 ORDER BY id LIMIT $4`;

@@ -32,10 +32,22 @@ const QUERY_GRACE_MS = 2_000;
 const TIMESTAMPTZ_OID = 1184;
 const INT8_OID = 20;
 
+/**
+ * Sequelize listens for the errors of a connection one turn after it is made. A session that the server ends at that very moment would
+ * end the process with an unhandled error event; so it only fails the statement that Sequelize sends first.
+ */
+class ListeningClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
 /** Opens a pool; connects at the first statement. `processName` shows in pg_stat_activity. */
 export function openDatabase(address: DatabaseAddress, options: DatabaseOptions, processName: string): Database {
   const sequelize = new Sequelize({
     dialect: 'postgres',
+    dialectModule: { ...pg, Client: ListeningClient },
     host: address.host,
     port: address.port,
     username: address.user,

@@ -7,9 +7,10 @@ import * as initial from './migrations/0001_initial.js';
 import * as operationHistory from './migrations/0002_operation_history.js';
 import * as fieldVersions from './migrations/0003_field_versions.js';
 import * as compaction from './migrations/0004_compaction.js';
+import * as applyStarts from './migrations/0005_apply_starts.js';
 
 /** Applied in this order, which is that of their names. */
-const MIGRATIONS = [initial, operationHistory, fieldVersions, compaction];
+const MIGRATIONS = [initial, operationHistory, fieldVersions, compaction, applyStarts];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

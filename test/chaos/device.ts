@@ -49,8 +49,12 @@ export function createDevice(options: DeviceOptions) {
 
   function makeEdit() {
     const item = edit((id) => seen.has(id) || copy.has(id));
-    const spoilt = options.spoil?.(item, random);
-    const operation = history.make(spoilt?.item ?? item, spoilt?.expectation ?? 'settled');
+    const spoilt = options.spoil?.(item, random) ?? { item, expectation: 'settled' as const };
+    addEdit(spoilt.item, spoilt.expectation);
+  }
+
+  function addEdit(item: SentItem, expectation: Expectation) {
+    const operation = history.make(item, expectation);
     seen.add(item.data.id);
     mine.push(operation);
     outbox.push(operation);
@@ -174,6 +178,8 @@ export function createDevice(options: DeviceOptions) {
     outboxSize: () => outbox.length,
     /** When it may send again, in ms since 1970. */
     notBefore: () => notBefore,
+    /** An edit that somebody else has thought of. */
+    take: addEdit,
     makeEdits(count: number) {
       for (let made = 0; made < count; made += 1) makeEdit();
     },

@@ -1,8 +1,9 @@
 // All devices of a scenario: they edit over a time, each at its own pace from its own seed, and come home at the end.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SentItem } from '../support/oracle.js';
 import { createRandom } from '../support/oracle.js';
 import { type ChaosDevice, createDevice, type DeviceOptions } from './device.js';
-import type { History } from './history.js';
+import type { Expectation, History } from './history.js';
 import type { ScenarioContext } from './scenario.js';
 import type { Targets } from './targets.js';
 
@@ -35,11 +36,14 @@ const EDITS_AT_ONCE = 16;
 
 export type Fleet = ReturnType<typeof createFleet>;
 
+/** One more device, which has made its edits already and only sends them. */
+type Adopt = (name: string, items: readonly SentItem[], expectationOf: (item: SentItem) => Expectation) => void;
+
 export function createFleet(context: ScenarioContext, targets: Targets, history: History, options: FleetOptions) {
   const answers: SeenAnswer[] = [];
-  const devices = Array.from({ length: options.devices }, (_, index) =>
+  const makeDevice = (name: string, index: number) =>
     createDevice({
-      name: `device-${index}`,
+      name,
       random: createRandom(context.seed * 1_009 + index),
       targets,
       history,
@@ -50,8 +54,8 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
       ...(options.spoil === undefined ? {} : { spoil: options.spoil }),
       onAccepted: (tookMs) => void context.measures.acceptMs.push(tookMs),
       onAnswer: (answer) => void answers.push(answer),
-    }),
-  );
+    });
+  const devices = Array.from({ length: options.devices }, (_, index) => makeDevice(`device-${index}`, index));
   const quota = Math.ceil(options.operations / options.devices);
 
   /** Edits spread over the time; online after each few of them, unless it was told to wait. */
@@ -77,7 +81,16 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
     }
   }
 
+  const adopt: Adopt = (name, items, expectationOf) => {
+    const device = makeDevice(name, devices.length);
+    for (const item of items) device.take(item, expectationOf(item));
+    devices.push(device);
+    // Once now; what is not answered then is sent again when all come home.
+    void device.flush();
+  };
+
   return {
+    adopt,
     devices: devices as readonly ChaosDevice[],
     /** Every answered request, in order. */
     answers: answers as readonly SeenAnswer[],

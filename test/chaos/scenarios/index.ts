@@ -4,6 +4,7 @@ import { flushRedis } from './flushRedis.js';
 import { killApis } from './killApis.js';
 import { killEverything } from './killEverything.js';
 import { killWorkers } from './killWorkers.js';
+import { poison } from './poison.js';
 import { postgresRestarts, postgresSessions } from './postgresFaults.js';
 import { redisClients, redisDown, redisNever } from './redisFaults.js';
 
@@ -17,4 +18,5 @@ export const SCENARIOS: readonly Scenario[] = [
   postgresRestarts,
   postgresSessions,
   redisClients,
+  poison,
 ];
