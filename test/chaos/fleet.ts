@@ -41,6 +41,7 @@ type Adopt = (name: string, items: readonly SentItem[], expectationOf: (item: Se
 
 export function createFleet(context: ScenarioContext, targets: Targets, history: History, options: FleetOptions) {
   const answers: SeenAnswer[] = [];
+  const lost: string[] = [];
   const makeDevice = (name: string, index: number) =>
     createDevice({
       name,
@@ -53,9 +54,11 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       ...(options.spoil === undefined ? {} : { spoil: options.spoil }),
       onAccepted: (tookMs) => void context.measures.acceptMs.push(tookMs),
+      onLost: (what) => void lost.push(what),
       onAnswer: (answer) => void answers.push(answer),
     });
   const devices = Array.from({ length: options.devices }, (_, index) => makeDevice(`device-${index}`, index));
+  const returning: Promise<void>[] = [];
   const quota = Math.ceil(options.operations / options.devices);
 
   /** Edits spread over the time; online after each few of them, unless it was told to wait. */
@@ -94,8 +97,26 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
     devices: devices as readonly ChaosDevice[],
     /** Every answered request, in order. */
     answers: answers as readonly SeenAnswer[],
+    /** Requests that were sent and not answered. */
+    lost: lost as readonly string[],
+    /** All devices lose their network; their users go on editing. */
+    hold() {
+      for (const device of devices) device.holdUntil(Number.POSITIVE_INFINITY);
+    },
+    /** All are back within this time, each at a moment of its own, with all that they have. */
+    release(withinMs: number) {
+      const random = createRandom(context.seed * 17);
+      for (const device of devices) {
+        const at = Date.now() + withinMs * random();
+        device.holdUntil(at);
+        returning.push(pauseUntil(at, context.signal).then(() => device.exchange()));
+      }
+    },
     /** Resolves when all have made their edits and the time is over. */
-    live: async () => void (await Promise.all(devices.map(live))),
+    live: async () => {
+      await Promise.all(devices.map(live));
+      await Promise.all(returning);
+    },
     /** Sends what is left until all is answered. @throws when it is not within `limitMs` */
     async comeHome(limitMs: number) {
       const until = Date.now() + limitMs;

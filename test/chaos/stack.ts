@@ -38,7 +38,8 @@ export interface StackOptions {
   missingRedisUrl?: string;
   /** Processes that end by themselves are no finding: the scenario restarts them. */
   restartsEnded?: boolean;
-  /** Parameters of node for workers. */
+  /** Parameters of node for api processes, and for workers. */
+  apiNodeParameters?: string[];
   workerNodeParameters?: string[];
 }
 
@@ -93,7 +94,7 @@ export async function startStack(context: ScenarioContext, options: StackOptions
     async addPlace(kind) {
       counts[kind] += 1;
       const name = `${kind}-${counts[kind]}`;
-      const nodeParameters = kind === 'worker' ? (options.workerNodeParameters ?? []) : [];
+      const nodeParameters = (kind === 'worker' ? options.workerNodeParameters : options.apiNodeParameters) ?? [];
       const onEnd = (what: string) => {
         if (options.restartsEnded !== true) unexpectedEnds.push(what);
       };
