@@ -30,6 +30,7 @@ export const clocks: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 30_000, devices: 24, operations: 6_000, apis: 1, workers: 2, rounds: 0 },
   short: { durationMs: 6_000, devices: 12, operations: 600, workers: 1 },
+  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     context.countFault('wrong clocks');

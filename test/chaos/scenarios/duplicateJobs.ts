@@ -24,6 +24,7 @@ export const duplicateJobs: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 40_000, devices: 20, operations: 6_000, apis: 1, workers: 3, rounds: 0 },
   short: { durationMs: 8_000, devices: 6, operations: 600, workers: 2 },
+  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     const env = { ...(stack.redis === undefined ? {} : { REDIS_URL: stack.redis.url }) };
@@ -34,7 +35,12 @@ export const duplicateJobs: Scenario = {
     const producer = createProducer(queue, logger, Date.now, TIMEOUT_MS);
     await producer.settle();
     try {
-      await runPhases(context, { stack, faults: (run) => deliverAgain(context, run, producer) });
+      await runPhases(context, {
+        stack,
+        faults: (run) => deliverAgain(context, run, producer),
+        // Its connections would be found as left behind.
+        beforeStop: () => producer.close(),
+      });
     } finally {
       await producer.close();
     }

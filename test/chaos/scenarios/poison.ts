@@ -35,6 +35,7 @@ export const poison: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 60_000, devices: 20, operations: 6_000, apis: 1, workers: 2, rounds: 0 },
   short: { durationMs: 10_000, devices: 6, operations: 600, workers: 1 },
+  shortOn: ['redis', 'postgres'],
   async run(context) {
     const workerNodeParameters = ['--import', PRELOAD];
     const stack = await startStack(context, { ...context.options, workerNodeParameters, restartsEnded: true });

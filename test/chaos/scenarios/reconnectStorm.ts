@@ -1,4 +1,5 @@
-// Scenario 22: the api was away, and all devices are back in the same second, each with edits, a feed to read and a stream to open.
+// Scenario 22: the api was away, and all devices are back in the same second, with edits and a feed to read, some
+// with a stream to open.
 import { createRandom } from '../../support/oracle.js';
 import { pauseUntil } from '../fleet.js';
 import { followLive, type LiveStream } from '../liveStream.js';
@@ -10,15 +11,18 @@ import { checkRefusals } from './postgresFaults.js';
 
 const AWAY_MS = 3_000;
 const WITHIN_MS = 1_000;
-const STREAM_POLL_MS = 250;
+const STREAM_POLL_MS = 100;
+/** Every change goes to every stream, and the devices share two cores with the server: not each of them keeps one open. */
+const DEVICES_A_STREAM = 5;
 
 export const reconnectStorm: Scenario = {
   number: 22,
   name: 'reconnect-storm',
   title: '500 devices that reconnect in the same second',
   backends: ['redis', 'postgres'],
-  options: { durationMs: 30_000, devices: 500, operations: 6_000, apis: 1, workers: 2, rounds: 1 },
-  short: { durationMs: 9_000, devices: 100, operations: 1_000, workers: 1 },
+  options: { durationMs: 30_000, devices: 500, operations: 2_000, apis: 1, workers: 2, rounds: 1 },
+  short: { durationMs: 9_000, devices: 100, operations: 500, workers: 1 },
+  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     const streams: LiveStream[] = [];
@@ -52,10 +56,11 @@ export const reconnectStorm: Scenario = {
 async function storm(context: ScenarioContext, run: Run, streams: LiveStream[]) {
   const { stack, fleet, targets, history } = run;
   const cursor = () => run.stream?.place() ?? { cursor: '', seq: 0, tasks: [] };
-  for (let index = 1; index < context.options.devices; index += 1) {
-    const random = createRandom(context.seed * 13 + index);
-    streams.push(await followLive(targets, history, random, { pollMs: STREAM_POLL_MS, from: cursor() }));
-  }
+  const count = Math.floor(context.options.devices / DEVICES_A_STREAM);
+  const from = cursor();
+  const open = (index: number) =>
+    followLive(targets, history, createRandom(context.seed * 13 + index), { pollMs: STREAM_POLL_MS, from });
+  streams.push(...(await Promise.all(Array.from({ length: count }, (_, index) => open(index)))));
   const [api] = stack.apis();
   if (api === undefined) throw new Error('there is no api');
   fleet.hold();
