@@ -55,7 +55,7 @@ export const poison: Scenario = {
         },
         check: (run) => {
           context.measures.faults['worker ended by its operation'] = ends;
-          return checkCulprit(run, ends);
+          return checkCulprit(context, run, ends);
         },
         beforeStop: () => restarting.stop(),
       });
@@ -120,11 +120,13 @@ function restartEnded(workers: readonly Place[], onEnd: () => void) {
   };
 }
 
-async function checkCulprit({ stack }: Run, ends: number): Promise<string[]> {
-  const rows = await queryDatabase<{ error: string }>(
+async function checkCulprit({ measures }: ScenarioContext, { stack }: Run, ends: number): Promise<string[]> {
+  const rows = await queryDatabase<{ error: string; tookMs: number }>(
     stack.databaseUrl,
-    "SELECT error FROM sync_queue WHERE op_id = 'culprit-4' AND status = 'failed'",
+    `SELECT error, 1000 * extract(epoch FROM last_attempted_at - created_at)::float8 AS "tookMs" FROM sync_queue
+     WHERE op_id = 'culprit-4' AND status = 'failed'`,
   );
+  measures.notes['culprit given up after ms'] = Math.round(rows[0]?.tookMs ?? 0);
   const found: string[] = [];
   const error = rows[0]?.error ?? 'it did not fail';
   if (!error.includes('the worker process ended each time')) found.push(`the culprit: ${error}`);
