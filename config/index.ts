@@ -15,6 +15,8 @@ const url = (...schemes: string[]) =>
     .messages({ 'string.uriCustomScheme': `{{#label}} must start with ${schemes.map((s) => `${s}://`).join(' or ')}` });
 
 const HOUR_MS = 3_600_000;
+/** A load balancer hears of a stopping process within about a second, from the platform or by a health check. */
+const DRAIN_MS = 1_000;
 
 const SSL_MODES = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
 const SSL_MODE_MESSAGE = `{{#label}} has an unknown sslmode; use one of ${SSL_MODES.join(', ')}`;
@@ -99,6 +101,11 @@ export const environmentSchema = Joi.object({
   COMPACTION_CHUNK: integer(1, 10_000, 1_000),
 
   SHUTDOWN_TIMEOUT_MS: integer(100, 300_000, 10_000),
+  SHUTDOWN_DRAIN_MS: Joi.number()
+    .integer()
+    .min(0)
+    .less(Joi.ref('SHUTDOWN_TIMEOUT_MS'))
+    .messages({ 'number.less': '{{#label}} must be less than SHUTDOWN_TIMEOUT_MS, which it is a part of' }),
   DATA_DIR: Joi.string().min(1).default('./.data'),
 });
 
@@ -148,6 +155,7 @@ interface Environment {
   COMPACTION_INTERVAL_MS: number;
   COMPACTION_CHUNK: number;
   SHUTDOWN_TIMEOUT_MS: number;
+  SHUTDOWN_DRAIN_MS?: number;
   DATA_DIR: string;
 }
 
@@ -189,6 +197,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     adminToken: settings.ADMIN_TOKEN,
     dataDir: resolve(settings.DATA_DIR),
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
+    /** How long an api goes on serving after it has said that it is not ready. */
+    shutdownDrainMs:
+      settings.SHUTDOWN_DRAIN_MS ??
+      (settings.NODE_ENV === 'production' ? Math.min(DRAIN_MS, settings.SHUTDOWN_TIMEOUT_MS / 2) : 0),
     bodyLimitBytes: settings.BODY_LIMIT,
     requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
     /** The most streams that one api process keeps open. */

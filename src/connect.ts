@@ -21,5 +21,5 @@ export async function connect(
   shutdown.push('queue', () => producer.close());
   // Else the first batches would miss a queue that is only not connected yet.
   await producer.settle();
-  return { database, queue, producer };
+  return { database, address, queue, producer };
 }

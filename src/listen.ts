@@ -4,6 +4,8 @@ import type { Server } from 'node:http';
 export interface Listening {
   /** The port that was taken; differs from the one asked for when that was 0. */
   port: number;
+  /** From now on each answer closes its connection, so that clients go elsewhere with their next request; it is served as before. */
+  drain(): void;
   /** Takes no new connection and resolves when the requests under way are answered. */
   close(): Promise<void>;
 }
@@ -16,8 +18,11 @@ const ANSWER_LIMIT_MS = 5_000;
 /** Starts listening. @throws EADDRINUSE and the like */
 export function listen(server: Server, port: number, host: string): Promise<Listening> {
   let underWay = 0;
-  server.on('request', (_request, response) => {
+  let isDraining = false;
+  // Before the application's own listener, which may have sent the headers when it returns.
+  server.prependListener('request', (_request, response) => {
     underWay += 1;
+    if (isDraining) response.setHeader('Connection', 'close');
     response.once('close', () => {
       underWay -= 1;
     });
@@ -29,6 +34,9 @@ export function listen(server: Server, port: number, host: string): Promise<List
       const address = server.address();
       resolve({
         port: typeof address === 'object' && address !== null ? address.port : port,
+        drain: () => {
+          isDraining = true;
+        },
         close: () => close(server, () => underWay === 0),
       });
     });

@@ -1,4 +1,5 @@
-// Entry of `npm test`: unit tests once, integration and e2e tests once on each queue backend, all on servers of its own.
+// Entry of `npm test`: unit tests once, integration and e2e tests once on each queue backend, then a short selection of the chaos suite on
+// each, all on servers of its own.
 //   npm test -- test/e2e/embedded.test.ts --grep port       only these files, only tests whose title matches
 //   TEST_KEEP=1 npm test                                    leaves the database server and the databases of failed tests until the next run
 //   TEST_DATABASE_URL=... REDIS_URL=... npm test            on these servers instead
@@ -20,6 +21,8 @@ const UNIT_TIMEOUT_MS = 10_000;
 const TIMEOUT_MS = 60_000;
 const UNIT_LIMIT_MS = 120_000;
 const BACKEND_LIMIT_MS = 480_000;
+/** About two minutes on an idle machine of two cores. */
+const CHAOS_LIMIT_MS = 600_000;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const isCi = ['true', '1'].includes(runnerEnvironment.CI ?? '');
@@ -38,7 +41,12 @@ function findTests(kinds: string[], wanted: string[]): string[] {
     .sort();
 }
 
-function planBackendRun(backend: Backend, servers: TestServers, redisUrl: string | undefined): Omit<MochaRun, 'order'> {
+function planBackendRun(
+  kind: 'integration and e2e' | 'chaos',
+  backend: Backend,
+  servers: TestServers,
+  redisUrl: string | undefined,
+): Omit<MochaRun, 'order'> {
   const env = {
     ...runnerEnvironment,
     TEST_BACKEND: backend,
@@ -46,8 +54,8 @@ function planBackendRun(backend: Backend, servers: TestServers, redisUrl: string
     TEST_REDIS_URL: redisUrl,
     TEST_FOLDER: servers.folder,
   };
-  const title = `integration and e2e, queue on ${backend === 'redis' ? 'Redis' : 'PostgreSQL'}`;
-  return { title, env, limitMs: BACKEND_LIMIT_MS };
+  const title = `${kind}, queue on ${backend === 'redis' ? 'Redis' : 'PostgreSQL'}`;
+  return { title, env, limitMs: kind === 'chaos' ? CHAOS_LIMIT_MS : BACKEND_LIMIT_MS };
 }
 
 /** All runs that the machine allows. Returns the counts, or throws what stopped the start of the servers. */
@@ -62,7 +70,9 @@ async function runAll(
   });
   const unit = findTests(['unit'], positionals);
   const others = findTests(['integration', 'e2e'], positionals);
-  if (unit.length + others.length === 0) throw new StartError(`No test file matches ${positionals.join(', ')}.`);
+  const chaos = findTests(['chaos'], positionals);
+  if (unit.length + others.length + chaos.length === 0)
+    throw new StartError(`No test file matches ${positionals.join(', ')}.`);
   const order = { grep: values.grep, color: process.stdout.hasColors?.() ?? false, forbidOnly: isCi };
   const turns = createTurns((text) => void process.stdout.write(text));
   const runs: Promise<MochaCounts>[] = [];
@@ -70,13 +80,21 @@ async function runAll(
     if (files.length > 0) runs.push(runMocha({ ...run, order: { ...order, files, timeoutMs } }, turns.take(), signal));
   };
   start({ title: 'unit', env: runnerEnvironment, limitMs: UNIT_LIMIT_MS }, unit, UNIT_TIMEOUT_MS);
-  if (others.length > 0) {
+  if (others.length + chaos.length > 0) {
     const servers = await startTestServers({ env: runnerEnvironment, releasers, signal, say, keep });
     // Not beside the unit tests: their time limits are for an idle machine.
     await Promise.all(runs);
-    start(planBackendRun('postgres', servers, undefined), others, TIMEOUT_MS);
     if (typeof servers.redis === 'string') runs.push(Promise.resolve(describeMissingRedis(servers.redis)));
-    else start(planBackendRun('redis', servers, servers.redis.url), others, TIMEOUT_MS);
+    for (const [kind, files] of [
+      ['integration and e2e', others],
+      ['chaos', chaos],
+    ] as const) {
+      start(planBackendRun(kind, 'postgres', servers, undefined), files, TIMEOUT_MS);
+      if (typeof servers.redis !== 'string')
+        start(planBackendRun(kind, 'redis', servers, servers.redis.url), files, TIMEOUT_MS);
+      // One kind after the other: four runs at once would measure the machine, not the product.
+      await Promise.all(runs);
+    }
   }
   return Promise.all(runs);
 }

@@ -8,6 +8,7 @@ import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
 import type { ConflictStrategy } from '../src/sync/merge.js';
 import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
 import { fromMicros } from '../src/sync/timestamp.js';
+import { EndsWorker, type StartGuard } from './startGuard.js';
 
 export interface ApplyDeps {
   database: Database;
@@ -19,11 +20,19 @@ export interface ApplyDeps {
   nowMicros: () => bigint;
   random: () => number;
   newServerId: () => string;
+  /** Finds operations that end their worker. */
+  startGuard: StartGuard;
   /** Called after each commit. @param elapsedMs how long the transaction took */
   onApplied: (workspaceId: string, result: ApplyResult, elapsedMs: number) => void;
   /** Called when an operation was given up. */
   onFailed: () => void;
 }
+
+/**
+ * Operations are applied within milliseconds of their acceptance; what has waited this long may have ended a worker. Also an overload
+ * or an outage makes operations old: then a mark costs one more small commit for up to SYNC_TRANSACTION_SIZE of them.
+ */
+const OLD_AFTER_MICROS = 1_000_000n;
 
 /**
  * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
@@ -38,14 +47,17 @@ export async function applyWorkspace(
 ): Promise<BatchPartState[]> {
   const now = () => fromMicros(deps.nowMicros());
   const { newServerId, strategy } = deps;
+  const markStart = (operationIds: number[]) => deps.startGuard.begin(workspaceId, operationIds);
   for (let limit = deps.transactionSize; ; ) {
     const startedAt = performance.now();
-    const attempt = await tryApply(deps, { workspaceId, upTo, limit, parts, strategy, now, newServerId });
+    const oldBefore = fromMicros(deps.nowMicros() - OLD_AFTER_MICROS);
+    const request = { workspaceId, upTo, limit, parts, strategy, now, newServerId, oldBefore, markStart };
+    const attempt = await tryApply(deps, request);
     if ('applied' in attempt) {
       if (attempt.applied.settled > 0) {
         deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
       }
-      if (attempt.applied.settled < limit) return attempt.applied.states;
+      if (!attempt.applied.hasMore) return attempt.applied.states;
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions.
       limit = Math.min(limit * 2, deps.transactionSize);
     } else if (attempt.failed.operationIds.length > 1) {
@@ -87,7 +99,8 @@ async function noteAttempt(deps: ApplyDeps, workspaceId: string, error: ApplyErr
 async function settleCulprit(deps: ApplyDeps, workspaceId: string, failed: ApplyError) {
   const [operationId] = failed.operationIds;
   if (operationId === undefined) throw failed;
-  const isPermanent = classifyFault(failed.cause) === 'permanent';
+  const endsWorker = failed.cause instanceof EndsWorker;
+  const isPermanent = endsWorker || classifyFault(failed.cause) === 'permanent';
   const nowMicros = deps.nowMicros();
   const status = await recordFailure(deps.database, {
     workspaceId,
@@ -102,6 +115,7 @@ async function settleCulprit(deps: ApplyDeps, workspaceId: string, failed: Apply
     },
   });
   if (status === 'failed') deps.onFailed();
+  if (endsWorker) await deps.startGuard.settled(workspaceId);
   // The database's message may quote what the user wrote: the log gets its code, the operation keeps the message.
   const { code } = describeError(failed.cause);
   deps.logger.warn('an operation could not be applied', { workspaceId, operationId, status, isPermanent, code });

@@ -44,7 +44,9 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
   const { workspaceId, firstId, lastId } = workspace;
   const job: ApplyJob = { workspaceId, count: lastId - firstId + 1, firstId, lastId, reason: 'reconcile' };
   try {
-    await deps.producer.enqueueOnce(`reconcile-${firstId}-${lastId}`, job);
+    // An id of its own every `afterMs`: a job whose worker was killed holds its id for up to a minute, and swallows adds until then.
+    const turn = deps.nowMicros() / (BigInt(deps.afterMs) * 1000n);
+    await deps.producer.enqueueOnce(`reconcile-${firstId}-${lastId}-${turn}`, job);
     deps.onReconciled('dispatched', 1);
     deps.logger.info('waiting operations were dispatched again', { workspaceId, firstId, lastId });
   } catch (error) {

@@ -10,11 +10,13 @@ import { startConsumer } from '../src/queue/consumer.js';
 import { startMaintenance } from '../src/queue/maintenance.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
 import type { Shutdown } from '../src/shutdown.js';
+import { openDatabase } from '../src/storage/database.js';
 import { createServerClock } from '../src/sync/clock.js';
 import { compact } from './compact.js';
 import { startHealthServer } from './healthServer.js';
 import { createJobProcessor } from './processJob.js';
 import { startReconciler } from './reconcile.js';
+import { createStartGuard } from './startGuard.js';
 
 /** Starts working once the database answers and is migrated. @param nowMs the server's clock */
 export async function startWorker(
@@ -23,12 +25,14 @@ export async function startWorker(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<void> {
-  const { database, queue, producer } = await connect(config, 'worker', logger, shutdown, nowMs);
+  const { database, address, queue, producer } = await connect(config, 'worker', logger, shutdown, nowMs);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 
   const { nowMicros } = createServerClock(nowMs);
   const metrics = createWorkerMetrics(createFigures({ database, producer, logger }), nowMicros);
+  const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'worker starts');
+  shutdown.push('marks of starts', () => marks.close());
   const processJob = createJobProcessor({
     database,
     logger,
@@ -38,6 +42,7 @@ export async function startWorker(
     nowMicros,
     random: Math.random,
     newServerId: newId,
+    startGuard: createStartGuard(marks, logger),
     onFailed: metrics.failed,
     onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds, waitedS }, elapsedMs) => {
       metrics.applied(outcomes, waitedS, elapsedMs);

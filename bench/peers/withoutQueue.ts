@@ -17,8 +17,10 @@ import { createFigures } from '../../src/metrics/figures.js';
 import { newId } from '../../src/newId.js';
 import type { ApplyJob } from '../../src/queue/jobs.js';
 import { createShutdown, stopOnSignals } from '../../src/shutdown.js';
+import { openDatabase } from '../../src/storage/database.js';
 import { createServerClock } from '../../src/sync/clock.js';
 import { createJobProcessor } from '../../workers/processJob.js';
+import { createStartGuard } from '../../workers/startGuard.js';
 
 const { port, env }: { port: number; env: Record<string, string> } = JSON.parse(process.argv[2] ?? '{}');
 const config = loadConfig(env);
@@ -26,10 +28,12 @@ const logger = createLogger({ level: config.logLevel, process: 'api' });
 const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
 stopOnSignals(shutdown);
 // The queue is opened, because the wiring wants one, and never used.
-const { database, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
+const { database, address, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
 const levels = createLevels(database, logger);
 const clock = createServerClock(Date.now);
 const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
+const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'bench starts');
+shutdown.push('marks of starts', () => marks.close());
 const processJob = createJobProcessor({
   database,
   logger,
@@ -39,6 +43,7 @@ const processJob = createJobProcessor({
   nowMicros: clock.nowMicros,
   random: Math.random,
   newServerId: newId,
+  startGuard: createStartGuard(marks, logger),
   onFailed: () => undefined,
   onApplied: (workspaceId, { seq, lastId, settled }) => {
     levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [] });

@@ -1,6 +1,7 @@
 // Wiring of an api process: opens what it needs, builds the application, listens. Whatever it opened closes with `shutdown`.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
@@ -80,6 +81,10 @@ export async function startApi(
   const http = await listen(server, config.port, config.host);
   shutdown.push('http', () => http.close());
   shutdown.push('sockets', closeSockets);
+  shutdown.push('draining', async () => {
+    http.drain();
+    await sleep(config.shutdownDrainMs);
+  });
   logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
   return { port: http.port };
 }

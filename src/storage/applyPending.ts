@@ -34,11 +34,27 @@ export interface ApplyRequest {
   strategy?: ConflictStrategy;
   now: () => string;
   newServerId: () => string;
+  /** Operations accepted at or before this time (canonical) have waited suspiciously long: their start is marked by `markStart`. */
+  oldBefore?: string;
+  /** Marks the start of an attempt on old operations; what it throws ends the attempt, and is about the first one. */
+  markStart?: (operationIds: number[]) => Promise<StartedAttempt>;
+}
+
+/** An attempt whose start is committed. */
+export interface StartedAttempt {
+  /** How many of the operations, from the first on, are to be tried. */
+  count: number;
+  /** Called before the rollback, while the workspace is locked. */
+  failed(): Promise<void>;
+  /** Called after the commit. */
+  applied(): Promise<void>;
 }
 
 export interface ApplyResult {
-  /** How many operations were settled; fewer than the limit means that nothing is left that is due. */
+  /** How many operations were settled. */
   settled: number;
+  /** False: nothing is left that is due. */
+  hasMore: boolean;
   outcomes: Partial<Record<Outcome, number>>;
   /** The workspace's seq afterwards. */
   seq: number;
@@ -68,34 +84,65 @@ export class ApplyError extends Error {
  * @throws ApplyError; nothing was changed then
  */
 export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
-  const taken: number[] = [];
+  const attempt: Attempt = { taken: [] };
   try {
-    return await database.pipeline((session, commit) => applyOn(session, commit, request, taken));
+    const applied = await database.pipeline((session, commit) => applyOn(session, commit, request, attempt));
+    await attempt.started?.applied();
+    return applied;
   } catch (error) {
-    throw new ApplyError(error, taken);
+    throw new ApplyError(error, attempt.taken);
   }
 }
 
-/** @param taken gets the ids of the operations that were read */
-async function applyOn(session: Session, commit: () => Promise<void>, request: ApplyRequest, taken: number[]) {
+/** What is known of an attempt when it fails. */
+interface Attempt {
+  /** The operations that it was about. */
+  taken: number[];
+  started?: StartedAttempt | undefined;
+}
+
+async function applyOn(session: Session, commit: () => Promise<void>, request: ApplyRequest, attempt: Attempt) {
   const { workspaceId, upTo, limit, parts = [], newServerId, strategy = 'lww' } = request;
   // Both go out with BEGIN; each begins when the one before it has ended.
-  const [[workspace], rows] = await Promise.all([
+  const [[workspace], found] = await Promise.all([
     session.run<{ seq: number }>(LOCK, [workspaceId]),
-    session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit]),
+    session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit, request.oldBefore ?? null]),
   ]);
   const { seq } = requireWorkspace(workspace, workspaceId);
-  for (const row of rows) taken.push(row.queueId);
+  const rows = await start(found, request, attempt);
   const now = request.now();
   const operations = rows.map(operationOf);
   const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
-  const [, states] = await Promise.all([
-    rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-    session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
-    commit(),
-  ]);
+  const write = () =>
+    Promise.all([
+      rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+      session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
+    ]);
+  const { started } = attempt;
+  const [[, states]] =
+    started === undefined ? await Promise.all([write(), commit()]) : [await endingWith(started, write)];
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
-  return { ...summarize(folded), batchIds, waitedS: rows.map((row) => row.waitedS), states };
+  const hasMore = rows.length < found.length || found.length === limit;
+  return { ...summarize(folded), hasMore, batchIds, waitedS: rows.map((row) => row.waitedS), states };
+}
+/** Takes the operations that are to be tried now, and marks their start where that is due. */
+async function start(found: PendingRow[], request: ApplyRequest, attempt: Attempt): Promise<PendingRow[]> {
+  const ids = found.map((row) => row.queueId);
+  // What the mark throws is about the first one alone.
+  attempt.taken = ids.slice(0, 1);
+  if (found[0]?.isOld === true) attempt.started = await request.markStart?.(ids);
+  attempt.taken = ids.slice(0, attempt.started?.count);
+  return found.slice(0, attempt.started?.count);
+}
+
+/** Not together with COMMIT: a mark is taken back while the workspace is still locked. */
+async function endingWith<Result>(started: StartedAttempt, write: () => Promise<Result>): Promise<Result> {
+  try {
+    return await write();
+  } catch (error) {
+    await started.failed();
+    throw error;
+  }
 }
 
 const LOCK = prepared('lock_workspace', 'SELECT seq FROM workspaces WHERE id = $1 FOR NO KEY UPDATE');
@@ -129,6 +176,8 @@ interface PendingRow {
   updatedAt: string;
   ifSeq: number | null;
   waitedS: number;
+  /** Whether it has waited suspiciously long; null where nobody asked. */
+  isOld: boolean | null;
   /** The task as it is, column by column; null where there is none. */
   tId: string | null;
   tServerId: string;
@@ -158,7 +207,7 @@ const READ_PENDING = planned(
   t.id AS "tId", t.server_id AS "tServerId", t.title AS "tTitle", t.description AS "tDescription", t.completed AS "tCompleted",
   t.deleted AS "tDeleted", t.stub AS "tStub", t.created_at AS "tCreatedAt", t.updated_at AS "tUpdatedAt", t.updated_by AS "tUpdatedBy",
   t.op_id AS "tOpId", t.seq AS "tSeq", t.last_synced_at AS "tLastSyncedAt", t.field_versions AS "tFieldVersions",
-  extract(epoch FROM $3::timestamptz - q.created_at)::float8 AS "waitedS"
+  extract(epoch FROM $3::timestamptz - q.created_at)::float8 AS "waitedS", q.created_at <= $5::timestamptz AS "isOld"
 FROM (
   SELECT * FROM sync_queue
   WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)

@@ -9,9 +9,10 @@ import * as fieldVersions from './migrations/0003_field_versions.js';
 import * as compaction from './migrations/0004_compaction.js';
 import * as fieldWinners from './migrations/0005_field_winners.js';
 import * as taskLists from './migrations/0006_task_lists.js';
+import * as applyStarts from './migrations/0007_apply_starts.js';
 
 /** Applied in this order, which is that of their names. */
-const MIGRATIONS = [initial, operationHistory, fieldVersions, compaction, fieldWinners, taskLists];
+const MIGRATIONS = [initial, operationHistory, fieldVersions, compaction, fieldWinners, taskLists, applyStarts];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

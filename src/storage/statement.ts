@@ -42,10 +42,15 @@ export class StaleStatement extends Error {
   override name = 'StaleStatement';
 }
 
-/** The driver's client with its pipeline: a statement is sent while the answers to those before it are on their way. */
+/**
+ * The driver's client with its pipeline: a statement is sent while the answers to those before it are on their way. Sequelize listens for
+ * the errors of a connection one turn after it is made. A session that the server ends at that very moment would end the process with an
+ * unhandled error event; so it only fails the statement that Sequelize sends first.
+ */
 export class PipelinedClient extends pg.Client {
   constructor(config: pg.ClientConfig) {
     super({ ...config, pipeline: true });
+    this.on('error', () => undefined);
   }
 }
 

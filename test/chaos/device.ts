@@ -23,6 +23,8 @@ export interface DeviceOptions {
   /** Turns some edits into others, with what is to become of them. */
   spoil?: (item: SentItem, random: () => number) => { item: SentItem; expectation: Expectation } | undefined;
   onAccepted: (tookMs: number) => void;
+  /** A request was sent and not answered. */
+  onLost: (what: string) => void;
   onAnswer: (answer: { status: number; at: number; tookMs: number; retryAfter: string | undefined }) => void;
 }
 
@@ -43,14 +45,19 @@ export function createDevice(options: DeviceOptions) {
   const seen = new Set<string>();
   let failures = 0;
   let notBefore = 0;
+  let heldUntil = 0;
   let location: string | undefined;
   const upTo = (limit: number) => Math.floor(random() * limit);
   const isOpen = (operation: RecordedOperation) => operation.status === undefined && !operation.isAbandoned;
 
   function makeEdit() {
     const item = edit((id) => seen.has(id) || copy.has(id));
-    const spoilt = options.spoil?.(item, random);
-    const operation = history.make(spoilt?.item ?? item, spoilt?.expectation ?? 'settled');
+    const spoilt = options.spoil?.(item, random) ?? { item, expectation: 'settled' as const };
+    addEdit(spoilt.item, spoilt.expectation);
+  }
+
+  function addEdit(item: SentItem, expectation: Expectation) {
+    const operation = history.make(item, expectation);
     seen.add(item.data.id);
     mine.push(operation);
     outbox.push(operation);
@@ -114,6 +121,7 @@ export function createDevice(options: DeviceOptions) {
       return { failed: status >= 500 ? 'unknown' : 'failed' } as const;
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
+      if (error.isSent) options.onLost(`${what} to ${url}: ${error.message}`);
       backOff(undefined);
       finish(error.isSent ? 'unknown' : 'failed', error.message);
       return { failed: error.isSent ? 'unknown' : 'failed' } as const;
@@ -173,7 +181,13 @@ export function createDevice(options: DeviceOptions) {
     copy,
     outboxSize: () => outbox.length,
     /** When it may send again, in ms since 1970. */
-    notBefore: () => notBefore,
+    notBefore: () => Math.max(notBefore, heldUntil),
+    /** It has no network until then. */
+    holdUntil(at: number) {
+      heldUntil = at;
+    },
+    /** An edit that somebody else has thought of. */
+    take: addEdit,
     makeEdits(count: number) {
       for (let made = 0; made < count; made += 1) makeEdit();
     },

@@ -1,8 +1,9 @@
 // All devices of a scenario: they edit over a time, each at its own pace from its own seed, and come home at the end.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SentItem } from '../support/oracle.js';
 import { createRandom } from '../support/oracle.js';
 import { type ChaosDevice, createDevice, type DeviceOptions } from './device.js';
-import type { History } from './history.js';
+import type { Expectation, History } from './history.js';
 import type { ScenarioContext } from './scenario.js';
 import type { Targets } from './targets.js';
 
@@ -35,11 +36,15 @@ const EDITS_AT_ONCE = 16;
 
 export type Fleet = ReturnType<typeof createFleet>;
 
+/** One more device, which has made its edits already and only sends them. */
+type Adopt = (name: string, items: readonly SentItem[], expectationOf: (item: SentItem) => Expectation) => void;
+
 export function createFleet(context: ScenarioContext, targets: Targets, history: History, options: FleetOptions) {
   const answers: SeenAnswer[] = [];
-  const devices = Array.from({ length: options.devices }, (_, index) =>
+  const lost: string[] = [];
+  const makeDevice = (name: string, index: number) =>
     createDevice({
-      name: `device-${index}`,
+      name,
       random: createRandom(context.seed * 1_009 + index),
       targets,
       history,
@@ -49,9 +54,11 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
       requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       ...(options.spoil === undefined ? {} : { spoil: options.spoil }),
       onAccepted: (tookMs) => void context.measures.acceptMs.push(tookMs),
+      onLost: (what) => void lost.push(what),
       onAnswer: (answer) => void answers.push(answer),
-    }),
-  );
+    });
+  const devices = Array.from({ length: options.devices }, (_, index) => makeDevice(`device-${index}`, index));
+  const returning: Promise<void>[] = [];
   const quota = Math.ceil(options.operations / options.devices);
 
   /** Edits spread over the time; online after each few of them, unless it was told to wait. */
@@ -77,12 +84,39 @@ export function createFleet(context: ScenarioContext, targets: Targets, history:
     }
   }
 
+  const adopt: Adopt = (name, items, expectationOf) => {
+    const device = makeDevice(name, devices.length);
+    for (const item of items) device.take(item, expectationOf(item));
+    devices.push(device);
+    // Once now; what is not answered then is sent again when all come home.
+    void device.flush();
+  };
+
   return {
+    adopt,
     devices: devices as readonly ChaosDevice[],
     /** Every answered request, in order. */
     answers: answers as readonly SeenAnswer[],
+    /** Requests that were sent and not answered. */
+    lost: lost as readonly string[],
+    /** All devices lose their network; their users go on editing. */
+    hold() {
+      for (const device of devices) device.holdUntil(Number.POSITIVE_INFINITY);
+    },
+    /** All are back within this time, each at a moment of its own, with all that they have. */
+    release(withinMs: number) {
+      const random = createRandom(context.seed * 17);
+      for (const device of devices) {
+        const at = Date.now() + withinMs * random();
+        device.holdUntil(at);
+        returning.push(pauseUntil(at, context.signal).then(() => device.exchange()));
+      }
+    },
     /** Resolves when all have made their edits and the time is over. */
-    live: async () => void (await Promise.all(devices.map(live))),
+    live: async () => {
+      await Promise.all(devices.map(live));
+      await Promise.all(returning);
+    },
     /** Sends what is left until all is answered. @throws when it is not within `limitMs` */
     async comeHome(limitMs: number) {
       const until = Date.now() + limitMs;

@@ -14,11 +14,23 @@ const BEGIN_LIMIT_MS = 10_000;
 
 export type LiveStream = Awaited<ReturnType<typeof followLive>>;
 
+/** Where another stream stands, to begin there. */
+interface StreamPlace {
+  cursor: string;
+  seq: number;
+  tasks: readonly FeedTask[];
+}
+
 /** @param random chooses among the addresses */
-export async function followLive(targets: Targets, history: History, random: () => number) {
-  const tasks = new Map<string, FeedTask>();
-  let cursor = '';
-  let seq = 0;
+export async function followLive(
+  targets: Targets,
+  history: History,
+  random: () => number,
+  { pollMs = POLL_MS, from }: { pollMs?: number; from?: StreamPlace } = {},
+) {
+  const tasks = new Map<string, FeedTask>(from?.tasks.map((task) => [task.id, task]));
+  let cursor = from?.cursor ?? '';
+  let seq = from?.seq ?? 0;
   let isClosed = false;
   let current: EventStream | undefined;
   let begun = 0;
@@ -46,7 +58,7 @@ export async function followLive(targets: Targets, history: History, random: () 
       cursor,
     );
     current = stream;
-    for (const until = Date.now() + BEGIN_LIMIT_MS; !stream.ended() && !isClosed; await sleep(POLL_MS)) {
+    for (const until = Date.now() + BEGIN_LIMIT_MS; !stream.ended() && !isClosed; await sleep(pollMs)) {
       const ready = stream.events.find(({ name }) => name === 'ready');
       if (ready !== undefined && !isReady) {
         if (sentCursor !== '' && ready.data.cursor !== sentCursor) violate(`begins at ${ready.data.cursor}`);
@@ -77,6 +89,7 @@ export async function followLive(targets: Targets, history: History, random: () 
   return {
     live: () => liveTasks(tasks.values()),
     seq: () => seq,
+    place: (): StreamPlace => ({ cursor, seq, tasks: [...tasks.values()] }),
     reconnects: () => begun - 1,
     /** From a break until the next `ready`. */
     longestBreakMs: () => longestBreakMs,

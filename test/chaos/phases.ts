@@ -39,6 +39,8 @@ export interface Phases {
   faults: (run: Run) => Promise<void>;
   /** Brings back what the faults took away. */
   heal?: (run: Run) => Promise<void>;
+  /** Just before the processes are stopped in order. */
+  beforeStop?: () => Promise<void>;
   /** Before the processes are stopped; throws or returns what is wrong besides. */
   check?: (run: Run, state: State) => Promise<string[]> | string[];
 }
@@ -100,6 +102,7 @@ export async function runPhases(context: ScenarioContext, phases: Phases): Promi
     }
     await stream?.close();
     fleet.close();
+    await phases.beforeStop?.();
     findings.push(...(await endProcesses(stack, measures.notes)));
     if (findings.length > 0) throw new CheckFailed(findings);
   } finally {

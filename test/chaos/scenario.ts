@@ -55,6 +55,8 @@ export interface Scenario {
   options: ScenarioOptions;
   /** How it runs inside `npm test`; without it, it does not. */
   short?: Partial<ScenarioOptions>;
+  /** With which backends it does; only with the first of `backends` if it is not given: once is enough for most. */
+  shortOn?: readonly Backend[];
   /** @throws what the check found, or what kept the scenario from running */
   run(context: ScenarioContext): Promise<void>;
 }

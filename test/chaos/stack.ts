@@ -36,7 +36,10 @@ export interface StackOptions {
   redisUrl?: (direct: string) => string | Promise<string>;
   /** A Redis that does not exist: this address is used and no server is started. */
   missingRedisUrl?: string;
-  /** Parameters of node for workers. */
+  /** Processes that end by themselves are no finding: the scenario restarts them. */
+  restartsEnded?: boolean;
+  /** Parameters of node for api processes, and for workers. */
+  apiNodeParameters?: string[];
   workerNodeParameters?: string[];
 }
 
@@ -91,8 +94,11 @@ export async function startStack(context: ScenarioContext, options: StackOptions
     async addPlace(kind) {
       counts[kind] += 1;
       const name = `${kind}-${counts[kind]}`;
-      const nodeParameters = kind === 'worker' ? (options.workerNodeParameters ?? []) : [];
-      const place = createPlace({ kind, name, port: await freePort(), env, nodeParameters, folder, unexpectedEnds });
+      const nodeParameters = (kind === 'worker' ? options.workerNodeParameters : options.apiNodeParameters) ?? [];
+      const onEnd = (what: string) => {
+        if (options.restartsEnded !== true) unexpectedEnds.push(what);
+      };
+      const place = createPlace({ kind, name, port: await freePort(), env, nodeParameters, folder, onEnd });
       places.push(place);
       return place;
     },
@@ -123,10 +129,11 @@ interface PlaceOptions {
   env: Record<string, string>;
   nodeParameters: string[];
   folder: string;
-  unexpectedEnds: string[];
+  /** It ended though nobody asked it to. */
+  onEnd: (what: string) => void;
 }
 
-function createPlace({ kind, name, port, env, nodeParameters, folder, unexpectedEnds }: PlaceOptions): Place {
+function createPlace({ kind, name, port, env, nodeParameters, folder, onEnd }: PlaceOptions): Place {
   const url = `http://127.0.0.1:${port}`;
   const own = kind === 'api' ? { PORT: String(port) } : { WORKER_HEALTH_PORT: String(port) };
   const entry = kind === 'api' ? 'src/api/main.js' : 'workers/main.js';
@@ -147,8 +154,7 @@ function createPlace({ kind, name, port, env, nodeParameters, folder, unexpected
       current = started;
       isWanted = true;
       void started.exited.then(({ code, signal }) => {
-        if (isWanted && current === started)
-          unexpectedEnds.push(`${name} ended by itself (${signal ?? `code ${code}`})`);
+        if (isWanted && current === started) onEnd(`${name} ended by itself (${signal ?? `code ${code}`})`);
       });
       try {
         await started.waitForHttp(`${url}/health/ready`, 200, READY_LIMIT_MS);

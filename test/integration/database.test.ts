@@ -1,9 +1,12 @@
 // The database under strain: migrations started together, locks that are held, statements that take too long.
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
 import { loadConfig } from '../../config/index.js';
 import { createLogger } from '../../src/logger.js';
 import { migrateDatabase } from '../../src/migrateDatabase.js';
+import { openDatabase } from '../../src/storage/database.js';
+import { classifyFault } from '../../src/sync/retryPolicy.js';
 import { createTestDatabase, queryDatabase } from '../support/postgres.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
@@ -41,6 +44,37 @@ describe('migrations', () => {
     );
     expect(tables).to.deep.equal([{ tablename: 'sync_queue' }]);
     await database.drop();
+  });
+});
+
+/** A message of PostgreSQL's protocol: its type, its length, its content. */
+function protocolMessage(type: string, content: Buffer): Buffer {
+  const head = Buffer.alloc(5);
+  head.write(type, 0, 'latin1');
+  head.writeInt32BE(content.length + 4, 1);
+  return Buffer.concat([head, content]);
+}
+
+describe('a session that PostgreSQL ends in the very packet that makes it usable', () => {
+  it('fails its statement as an outage does, and the process lives', async () => {
+    const ended = Buffer.concat([
+      protocolMessage('R', Buffer.from([0, 0, 0, 0])),
+      protocolMessage('Z', Buffer.from('I')),
+      protocolMessage('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection due to administrator command\0\0')),
+    ]);
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end(ended));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const address = { host: '127.0.0.1', port, user: 'u', password: 'p', database: 'd', ssl: false as const };
+    const database = openDatabase(address, loadConfig({}).database, 'test');
+    const failed = await database.select('SELECT 1', []).catch((error: unknown) => error);
+    expect(failed).to.be.instanceOf(Error);
+    expect(classifyFault(failed)).to.equal('transient');
+    await database.close();
+    await new Promise((resolve) => server.close(resolve));
   });
 });
 

@@ -1,6 +1,8 @@
 // All scenarios, in the order of their numbers. A new one is written beside the others and listed here.
 import type { Scenario } from '../scenario.js';
 import { badNetwork } from './badNetwork.js';
+import { clocks } from './clocks.js';
+import { duplicateJobs } from './duplicateJobs.js';
 import { flushRedis } from './flushRedis.js';
 import { fullDisk } from './fullDisk.js';
 import { fullRedis } from './fullRedis.js';
@@ -13,9 +15,14 @@ import { logCanaries } from './logCanaries.js';
 import { lostCommits } from './lostCommits.js';
 import { noConnections } from './noConnections.js';
 import { overload } from './overload.js';
+import { poison } from './poison.js';
 import { postgresRestarts, postgresSessions } from './postgresFaults.js';
+import { reconnectStorm } from './reconnectStorm.js';
 import { redisClients, redisDown, redisNever } from './redisFaults.js';
+import { rollingDeploy } from './rollingDeploy.js';
 import { slowClients } from './slowClients.js';
+import { soak } from './soak.js';
+import { zombieWorker } from './zombieWorker.js';
 
 export const SCENARIOS: readonly Scenario[] = [
   killWorkers,
@@ -28,12 +35,19 @@ export const SCENARIOS: readonly Scenario[] = [
   postgresSessions,
   lostCommits,
   redisClients,
+  zombieWorker,
   halfOpen,
   badNetwork,
+  rollingDeploy,
+  duplicateJobs,
+  clocks,
+  poison,
   fullRedis,
   noConnections,
   fullDisk,
   overload,
+  reconnectStorm,
+  soak,
   fuzz,
   slowClients,
   logCanaries,

@@ -15,6 +15,7 @@ export const killApis: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 60_000, devices: 20, operations: 8_000, apis: 2, workers: 2, rounds: 0 },
   short: { durationMs: 9_000, devices: 8, operations: 800, workers: 1 },
+  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     await runPhases(context, {

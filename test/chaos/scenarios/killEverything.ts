@@ -4,6 +4,9 @@ import { runPhases } from '../phases.js';
 import type { Scenario } from '../scenario.js';
 import { startStack } from '../stack.js';
 
+/** How long everything works between two kills, on average. */
+const WORKING_MS = 1_500;
+
 export const killEverything: Scenario = {
   number: 3,
   name: 'kill-everything',
@@ -12,16 +15,14 @@ export const killEverything: Scenario = {
   options: { durationMs: 100_000, devices: 10, operations: 6_000, apis: 1, workers: 1, rounds: 20 },
   short: { durationMs: 12_000, devices: 6, operations: 500, rounds: 2 },
   async run(context) {
-    const { rounds, durationMs } = context.options;
+    const { rounds } = context.options;
     const stack = await startStack(context, context.options);
     await runPhases(context, {
       stack,
       async faults(run) {
-        const startedAt = Date.now();
         for (let round = 0; round < rounds; round += 1) {
-          // The kill falls anywhere in the part of the round in which everything works.
-          const due = startedAt + ((round + 0.2 + 0.4 * context.random()) / rounds) * durationMs * 0.9;
-          await pauseUntil(due, context.signal);
+          // Long enough for devices to come back and for work to be under way.
+          await pauseUntil(Date.now() + WORKING_MS * (0.5 + context.random()), context.signal);
           const { postgres, redis, places } = run.stack;
           await Promise.all([
             ...places.map((place) => place.kill()),

@@ -12,6 +12,7 @@ export const killWorkers: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 60_000, devices: 20, operations: 10_000, apis: 1, workers: 2, rounds: 0 },
   short: { durationMs: 9_000, devices: 8, operations: 800 },
+  shortOn: ['redis', 'postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     await runPhases(context, {

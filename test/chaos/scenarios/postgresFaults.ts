@@ -13,6 +13,7 @@ export const postgresRestarts: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 60_000, devices: 20, operations: 8_000, apis: 1, workers: 2, rounds: 5 },
   short: { durationMs: 10_000, devices: 8, operations: 600, workers: 1, rounds: 1 },
+  shortOn: ['postgres'],
   async run(context) {
     const { rounds } = context.options;
     const stack = await startStack(context, context.options);
@@ -56,6 +57,7 @@ export const postgresSessions: Scenario = {
   backends: ['redis', 'postgres'],
   options: { durationMs: 60_000, devices: 20, operations: 8_000, apis: 1, workers: 2, rounds: 0 },
   short: { durationMs: 8_000, devices: 8, operations: 600, workers: 1 },
+  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     const admin = new Client({ connectionString: stack.databaseUrl, application_name: 'chaos' });

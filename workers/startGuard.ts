@@ -1,0 +1,92 @@
+// Operations that end their worker. Such an end rolls back whatever a transaction knew of it, so the start of an attempt is committed
+// before it, on a connection of its own, and whoever finds a start without an end tries those operations one by one (I5). It costs
+// nothing while operations are applied as they come: only old ones are marked. The reasons and the limits: docs/decisions/0013.
+import { describeError, type Logger } from '../src/logger.js';
+import { deleteStartMark, readStartMark, type StartMark, writeStartMark } from '../src/storage/applyStarts.js';
+import type { Database } from '../src/storage/database.js';
+
+/** How often one operation may be started alone without an end. */
+export const STARTS_MAX = 3;
+
+/** An operation that ended its worker each time it was started alone. */
+export class EndsWorker extends Error {
+  override name = 'EndsWorker';
+  constructor() {
+    super(`the worker process ended each time it applied this operation (${STARTS_MAX} starts)`);
+  }
+}
+
+/** An attempt that is marked as started. */
+export interface MarkedStart {
+  /** How many of the operations, from the first on, may be tried now. */
+  count: number;
+  /** It failed, and this process lives: that was no start without an end. Call it while the workspace is locked. */
+  failed(): Promise<void>;
+  /** It is committed. */
+  applied(): Promise<void>;
+}
+
+export interface StartGuard {
+  /**
+   * Marks the start of an attempt; the caller holds the workspace's lock.
+   * @param operationIds what it wants to apply, in order, at least one
+   * @throws EndsWorker if the first one has been started often enough
+   */
+  begin(workspaceId: string, operationIds: number[]): Promise<MarkedStart>;
+  /** The operation that begin() refused is written down as failed: tried again later it has fresh starts. */
+  settled(workspaceId: string): Promise<void>;
+}
+
+/** @param marks a pool of its own: with one for both, attempts that hold all connections would wait for each other's marks */
+export function createStartGuard(marks: Database, logger: Logger): StartGuard {
+  /** A mark that stays though its attempt has ended makes the next one slower, not wrong. */
+  const tolerate = async (work: Promise<void>) => {
+    await work.catch((error: unknown) => logger.debug('a start could not be unmarked', describeError(error)));
+  };
+
+  async function beginTogether(workspaceId: string, ids: number[]): Promise<MarkedStart> {
+    const [firstId] = ids;
+    const isAlone = ids.length === 1;
+    const mark = { lastId: ids.at(-1) ?? 0, aloneId: isAlone ? (firstId ?? null) : null, aloneStarts: isAlone ? 1 : 0 };
+    await writeStartMark(marks, workspaceId, mark);
+    const end = () => tolerate(deleteStartMark(marks, workspaceId));
+    return { count: ids.length, failed: end, applied: end };
+  }
+
+  async function beginAlone(workspaceId: string, firstId: number, found: StartMark): Promise<MarkedStart> {
+    const starts = found.aloneId === firstId ? found.aloneStarts : 0;
+    if (starts >= STARTS_MAX) throw new EndsWorker();
+    const mark = { lastId: found.lastId, aloneId: firstId };
+    await writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts + 1 });
+    logger.warn('an attempt did not end; its operations are tried one by one', {
+      workspaceId,
+      operationId: firstId,
+      starts: starts + 1,
+    });
+    return {
+      count: 1,
+      failed: () => tolerate(writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts })),
+      // The mark stays for those behind it, which were started together with it.
+      applied: async () => {
+        if (firstId === found.lastId) await tolerate(deleteStartMark(marks, workspaceId));
+      },
+    };
+  }
+
+  return {
+    async begin(workspaceId, operationIds) {
+      const [firstId = 0] = operationIds;
+      const found = await readStartMark(marks, workspaceId);
+      // A mark that ends before is of an attempt that was committed, and whose worker ended just then.
+      return found === undefined || firstId > found.lastId
+        ? beginTogether(workspaceId, operationIds)
+        : beginAlone(workspaceId, firstId, found);
+    },
+    async settled(workspaceId) {
+      const found = await readStartMark(marks, workspaceId);
+      if (found?.aloneId == null) return;
+      if (found.aloneId === found.lastId) await deleteStartMark(marks, workspaceId);
+      else await writeStartMark(marks, workspaceId, { ...found, aloneId: null, aloneStarts: 0 });
+    },
+  };
+}
