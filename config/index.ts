@@ -79,7 +79,7 @@ export const environmentSchema = Joi.object({
 
   PENDING_MAX_PER_WORKSPACE: integer(1, 10_000_000, 100_000),
   PENDING_MAX: integer(1, 10_000_000, 500_000),
-  MAX_CONCURRENT_BATCHES: integer(1, 10_000, 32),
+  MAX_CONCURRENT_BATCHES: integer(1, 10_000, 256),
   LOAD_SHED_LAG_MS: integer(0, 60_000, 200),
 
   WORKER_CONCURRENCY: integer(1, 256, 16),

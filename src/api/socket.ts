@@ -106,14 +106,15 @@ function takePushes(
     let ref: unknown;
     underWay += 1;
     try {
-      const message = parseMessage(data);
+      const text = data.toString();
+      const message = parseMessage(text);
       ref = readRef(message);
       if (underWay > PUSHES_MAX)
         throw new ApiError('unavailable', `At most ${PUSHES_MAX} batches of a socket may be under way.`);
       if (!('type' in message) || message.type !== 'push') {
         throw invalidRequest([{ field: 'type', message: 'type must be push' }]);
       }
-      deps.admission.checkLoad();
+      deps.admission.checkLoad(text.length);
       const envelope = readEnvelope(deps, message);
       const wait = { waitMs: deps.config.sync.waitMs, signal };
       // One after the other: a device's batches are accepted in the order in which it sent them.
@@ -141,9 +142,9 @@ function readRef(message: object): string | number | undefined {
 }
 
 /** @throws ApiError invalid_json */
-function parseMessage(data: RawData): object {
+function parseMessage(text: string): object {
   try {
-    const message: unknown = JSON.parse(data.toString());
+    const message: unknown = JSON.parse(text);
     if (typeof message === 'object' && message !== null) return message;
   } catch {
     // Not JSON: the same answer as for JSON that is no object.

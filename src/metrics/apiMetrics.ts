@@ -5,6 +5,7 @@ import { createProcessMetrics, DURATION_BUCKETS, type ProcessMetrics } from './p
 /** Why a request was refused before anything was done for it. */
 const SHED_REASONS = [
   'event_loop_lag',
+  'bytes_at_once',
   'concurrent_batches',
   'database_pool',
   'pending',

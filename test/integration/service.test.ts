@@ -41,7 +41,7 @@ describe('the service', () => {
       wait_max_ms: 30_000,
       pending_per_workspace: 100_000,
       pending: 500_000,
-      concurrent_batches: 32,
+      concurrent_batches: 256,
       waiting_requests: 1_000,
       streams: 10_000,
     });

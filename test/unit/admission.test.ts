@@ -98,11 +98,11 @@ describe('admission', () => {
   it('refuses what is expensive while the event loop is behind; 0 never does', async () => {
     const state = { lagMs: 201, pending: 0 };
     const { admission, shed } = create({}, state);
-    expect(await codeOf(() => admission.checkLoad())).to.equal('overloaded');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('overloaded');
     expect(shed).to.deep.equal(['event_loop_lag']);
-    expect(await codeOf(() => create({ lagMs: 0 }, state).admission.checkLoad())).to.equal('accepted');
+    expect(await codeOf(() => create({ lagMs: 0 }, state).admission.checkLoad(100))).to.equal('accepted');
     state.lagMs = 200;
-    expect(await codeOf(() => admission.checkLoad())).to.equal('accepted');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('accepted');
   });
 
   it('stores so many at once and no more, whatever they are and however they end', async () => {
@@ -115,7 +115,7 @@ describe('admission', () => {
     expect(admission.figures().storing).to.equal(2);
     expect(await codeOf(() => admission.write(ids(1)))).to.equal('overloaded');
     expect(await codeOf(() => admission.storeBatch('a', 1, ids(1)))).to.equal('overloaded');
-    expect(await codeOf(() => admission.checkLoad())).to.equal('overloaded');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('overloaded');
     expect(shed).to.deep.equal(['concurrent_batches', 'concurrent_batches', 'concurrent_batches']);
     finish();
     fail();
@@ -130,15 +130,15 @@ describe('admission in one turn of the event loop', () => {
   it('lets no more through than there are places, and none while many wait for a connection', async () => {
     const state = { lagMs: 0, pending: 0, poolWaiting: 0 };
     const { admission, shed } = create({ concurrentBatches: 2 }, state);
-    const three = [1, 2, 3].map(() => codeOf(() => admission.checkLoad()));
+    const three = [1, 2, 3].map(() => codeOf(() => admission.checkLoad(100)));
     expect(await Promise.all(three)).to.deep.equal(['accepted', 'accepted', 'overloaded']);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(await codeOf(() => admission.checkLoad())).to.equal('accepted');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('accepted');
     state.poolWaiting = 7;
-    expect(await codeOf(() => admission.checkLoad())).to.equal('accepted');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('accepted');
     await new Promise((resolve) => setImmediate(resolve));
     state.poolWaiting = 8;
-    expect(await codeOf(() => admission.checkLoad())).to.equal('overloaded');
+    expect(await codeOf(() => admission.checkLoad(100))).to.equal('overloaded');
     expect(await codeOf(() => admission.storeBatch('a', 1, ids(1)))).to.equal('overloaded');
     expect(shed).to.deep.equal(['concurrent_batches', 'database_pool', 'database_pool']);
   });
@@ -180,5 +180,16 @@ describe('Retry-After', () => {
       expect(ERROR_KINDS[code].isRetryable).to.equal(true);
     }
     expect(retryAfterS('not_found', 0.5)).to.equal(undefined);
+  });
+
+  it('lets no more bytes through than are read without a pause, but always the first body', async () => {
+    const { admission, shed } = create({}, { lagMs: 0, pending: 0 });
+    const sizes = [10_000_000, 1];
+    const codes = await Promise.all(sizes.map((bytes) => codeOf(() => admission.checkLoad(bytes))));
+    expect(codes).to.deep.equal(['accepted', 'overloaded']);
+    await new Promise((resolve) => setImmediate(resolve));
+    const halves = await Promise.all([1, 2, 3].map(() => codeOf(() => admission.checkLoad(250_000))));
+    expect(halves).to.deep.equal(['accepted', 'accepted', 'overloaded']);
+    expect(shed).to.deep.equal(['bytes_at_once', 'bytes_at_once']);
   });
 });

@@ -11,8 +11,8 @@ import type { PendingEstimate } from './pendingEstimate.js';
 import { createWaitingPlaces, type WaitingPlaces } from './waitingPlaces.js';
 
 export interface Admission {
-  /** For what costs much, before its body is read. @throws ApiError overloaded */
-  checkLoad(): void;
+  /** For what costs much, before its body of so many bytes is read. @throws ApiError overloaded */
+  checkLoad(bytes: number): void;
   /** For a batch. @throws ApiError too_many_pending, overloaded */
   checkBacklog(workspaceId: string): Promise<void>;
   /**
@@ -36,6 +36,8 @@ export interface AdmissionLimits {
   waitingRequests: number;
 }
 
+/** Of bodies that are let through in one turn of the event loop: about 2,500 operations, which take it 50 to 100 ms. */
+const TURN_BYTES_MAX = 524_288;
 /** How long a batch that would be refused waits for a count that is under way. */
 const COUNT_WAIT_MS = 500;
 /** One stores a batch and three read its answer; after a wake-up many read at once, which is a short line and no overload. */
@@ -54,7 +56,7 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
   const waiting = createWaitingPlaces(limits.waitingRequests);
   let storing = 0;
   /** Let through in this turn of the event loop; their bodies are parsed before the next one is looked at, or come too slowly to matter. */
-  let passing = 0;
+  let passing = { count: 0, bytes: 0 };
 
   // Made once: under an overload, collecting the stack of each error took an eighth of what a refusal costs.
   const refusals = createRefusals(limits);
@@ -84,7 +86,7 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
 
   async function hold<Result>(work: () => Promise<Result>): Promise<Result> {
     checkStoring();
-    passing = Math.max(0, passing - 1);
+    if (passing.count > 0) passing.count -= 1;
     storing += 1;
     try {
       return await work();
@@ -96,13 +98,16 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
   return {
     waiting,
     checkBacklog,
-    checkLoad() {
+    checkLoad(bytes) {
       checkStoring();
       // Hundreds may arrive in one turn: without this all of them would be parsed for the one place that is free.
-      if (storing + passing >= limits.concurrentBatches) refuse('concurrent_batches');
+      if (storing + passing.count >= limits.concurrentBatches) refuse('concurrent_batches');
+      if (passing.bytes > 0 && passing.bytes + bytes > TURN_BYTES_MAX) refuse('bytes_at_once');
       if (limits.lagMs > 0 && lag.meanMs() > limits.lagMs) refuse('event_loop_lag');
-      if (passing === 0) setImmediate(() => (passing = 0));
-      passing += 1;
+      if (passing.bytes === 0) setImmediate(() => (passing = { count: 0, bytes: 0 }));
+      passing.count += 1;
+      // Never 0, which stands for a new turn.
+      passing.bytes += bytes + 1;
     },
     write: hold,
     async storeBatch(workspaceId, operations, store) {
@@ -139,6 +144,7 @@ function createRefusals(limits: AdmissionLimits): Record<ShedReason, ApiError> {
     database_pool: overloaded(
       `${concurrentBatches * STATEMENTS_PER_BATCH} statements wait for a connection (DATABASE_POOL_SIZE).`,
     ),
+    bytes_at_once: overloaded('More arrives at this moment than this server can read.'),
     event_loop_lag: overloaded(`This server is more than ${lagMs} ms behind (LOAD_SHED_LAG_MS).`),
     pending: overloaded(`${pendingMax} operations wait to be applied, as many as may (PENDING_MAX).`),
     pending_per_workspace: new ApiError(

@@ -5,15 +5,22 @@ import type { Admission } from '../admission/admission.js';
 import { workspaceOf } from '../request.js';
 
 export const BATCH_PATH = '/api/sync/batch';
+/** About a batch of 50 operations. */
+const UNKNOWN_BYTES = 16_384;
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /** Checks every write below /api, and the reads that go through a whole workspace. */
 export function shedLoad(admission: Admission): RequestHandler {
   return async (request, _response, next) => {
-    if (isExpensive(request)) admission.checkLoad();
+    if (isExpensive(request)) admission.checkLoad(bytesOf(request));
     if (request.method === 'POST' && request.path === BATCH_PATH) await admission.checkBacklog(workspaceOf(request));
     next();
   };
+}
+
+/** What it says; a body in chunks says nothing. */
+function bytesOf(request: Request): number {
+  return Number(request.get('content-length')) || UNKNOWN_BYTES;
 }
 
 function isExpensive(request: Request): boolean {
