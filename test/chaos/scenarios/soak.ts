@@ -9,6 +9,8 @@ import { type Place, startStack } from '../stack.js';
 
 const PRELOAD = fileURLToPath(new URL('../preload/reportHeap.js', import.meta.url));
 const SAMPLES = 30;
+const REPORT_LIMIT_MS = 10_000;
+const REPORT_POLL_MS = 20;
 /** Of a process over the last two thirds, by the fitted line: caches fill in the first. */
 const HEAP_GROWTH_LIMIT_MB = 10;
 /** 200 finished and at most 1,000 failed jobs are kept, with few keys each. */
@@ -58,7 +60,9 @@ async function sampleAll(context: ScenarioContext, run: Run, samples: Sample[]) 
         databaseUrl,
         "SELECT pg_total_relation_size('tasks')::float8 AS bytes",
       );
-      const heaps = await Promise.all(places.map(async (place) => [place.name, await askHeap(place)] as const));
+      const heaps = await Promise.all(
+        places.map(async (place) => [place.name, await askHeap(place, context.signal)] as const),
+      );
       samples.push({
         at: Date.now(),
         heapMb: new Map(heaps),
@@ -72,19 +76,21 @@ async function sampleAll(context: ScenarioContext, run: Run, samples: Sample[]) 
 }
 
 /** The heap of a process after garbage collection, in MB. */
-async function askHeap(place: Place): Promise<number> {
-  const before = place.process().output().length;
+async function askHeap(place: Place, signal: AbortSignal): Promise<number> {
+  // Each report has a number: of what is kept of the output the beginning goes now and then.
+  const last = () =>
+    [
+      ...place
+        .process()
+        .output()
+        .matchAll(/heap after collection (\d+): (\d+)/g),
+    ].at(-1);
+  const before = Number(last()?.[1] ?? 0);
   place.process().signal('SIGUSR2');
-  const pattern = /heap after collection: (\d+)/g;
-  for (
-    const until = Date.now() + 10_000;
-    Date.now() < until;
-    await pauseUntil(Date.now() + 20, new AbortController().signal)
-  ) {
-    const output = place.process().output();
-    // The log in memory may have been cut meanwhile: the last report counts, once there is a newer one.
-    const last = [...output.slice(Math.min(before, output.length)).matchAll(pattern)].at(-1)?.[1];
-    if (last !== undefined) return Number(last) / 1_048_576;
+  for (const until = Date.now() + REPORT_LIMIT_MS; Date.now() < until; ) {
+    await pauseUntil(Date.now() + REPORT_POLL_MS, signal);
+    const [, number, bytes] = last() ?? [];
+    if (Number(number ?? 0) > before) return Number(bytes) / 1_048_576;
   }
   throw new Error(`${place.name} does not report its heap`);
 }
