@@ -86,7 +86,7 @@ export class ApplyError extends Error {
 export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
   const attempt: Attempt = { taken: [] };
   try {
-    const applied = await database.pipeline((session, commit) => applyOn(session, commit, request, attempt));
+    const applied = await database.pipeline((session, sendCommit) => applyOn(session, sendCommit, request, attempt));
     await attempt.started?.applied();
     return applied;
   } catch (error) {
@@ -101,7 +101,7 @@ interface Attempt {
   started?: StartedAttempt | undefined;
 }
 
-async function applyOn(session: Session, commit: () => Promise<void>, request: ApplyRequest, attempt: Attempt) {
+async function applyOn(session: Session, sendCommit: () => void, request: ApplyRequest, attempt: Attempt) {
   const { workspaceId, upTo, limit, parts = [], newServerId, strategy = 'lww' } = request;
   // Both go out with BEGIN; each begins when the one before it has ended.
   const [[workspace], found] = await Promise.all([
@@ -113,18 +113,18 @@ async function applyOn(session: Session, commit: () => Promise<void>, request: A
   const now = request.now();
   const operations = rows.map(operationOf);
   const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
-  const write = () =>
-    Promise.all([
-      rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-      session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
-    ]);
+  const writing = Promise.all([
+    rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+    session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
+  ]);
   const { started } = attempt;
-  const [[, states]] =
-    started === undefined ? await Promise.all([write(), commit()]) : [await endingWith(started, write)];
+  if (started === undefined) sendCommit();
+  const [, states] = await (started === undefined ? writing : endingWith(started, writing));
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
   const hasMore = rows.length < found.length || found.length === limit;
   return { ...summarize(folded), hasMore, batchIds, waitedS: rows.map((row) => row.waitedS), states };
 }
+
 /** Takes the operations that are to be tried now, and marks their start where that is due. */
 async function start(found: PendingRow[], request: ApplyRequest, attempt: Attempt): Promise<PendingRow[]> {
   const ids = found.map((row) => row.queueId);
@@ -136,9 +136,9 @@ async function start(found: PendingRow[], request: ApplyRequest, attempt: Attemp
 }
 
 /** Not together with COMMIT: a mark is taken back while the workspace is still locked. */
-async function endingWith<Result>(started: StartedAttempt, write: () => Promise<Result>): Promise<Result> {
+async function endingWith<Result>(started: StartedAttempt, writing: Promise<Result>): Promise<Result> {
   try {
-    return await write();
+    return await writing;
   } catch (error) {
     await started.failed();
     throw error;

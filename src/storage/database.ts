@@ -33,9 +33,9 @@ export interface Database {
   run<Row extends object>(statement: Statement, bind: readonly unknown[], transaction?: Transaction): Promise<Row[]>;
   /**
    * Runs `work` in a READ COMMITTED transaction of the hot path; what it throws rolls back. Its first statement goes out together with
-   * BEGIN; `commit` sends COMMIT behind what was sent before it without waiting for that.
+   * BEGIN; `sendCommit` sends COMMIT behind what was sent before it, and its answer is waited for when `work` has ended.
    */
-  pipeline<Result>(work: (session: Session, commit: () => Promise<void>) => Promise<Result>): Promise<Result>;
+  pipeline<Result>(work: (session: Session, sendCommit: () => void) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
 }
 
@@ -124,7 +124,7 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
 async function runPipeline<Result>(
   client: pg.Client,
   session: Session,
-  work: (session: Session, commit: () => Promise<void>) => Promise<Result>,
+  work: (session: Session, sendCommit: () => void) => Promise<Result>,
 ): Promise<Result> {
   let ending: Promise<void> | undefined;
   const commit = () => {
@@ -134,9 +134,11 @@ async function runPipeline<Result>(
     });
     return ending;
   };
+  // Told below, when `work` has ended: the error of a statement before it comes first, and is the one that says what happened.
+  const sendCommit = () => void commit().catch(() => undefined);
   const begun = client.query(BEGIN);
   try {
-    const [result] = await Promise.all([work(session, commit), begun]);
+    const [result] = await Promise.all([work(session, sendCommit), begun]);
     await commit();
     return result;
   } catch (error) {

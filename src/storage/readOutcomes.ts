@@ -48,14 +48,15 @@ type OutcomeRow = OperationState & Omit<TaskView, 'id' | 'opId'> & { foundId: st
 
 /** Reads the outcomes of operations by their keys. @throws an Error for a workspace that does not exist */
 export function readOutcomes(database: Database, workspaceId: string, keys: OperationKey[]): Promise<Outcomes> {
-  return database.pipeline(async (session, commit) => {
+  return database.pipeline(async (session, sendCommit) => {
     const clientIds = keys.map(({ clientId }) => clientId);
     const opIds = keys.map(({ opId }) => opId);
-    const [rows, [head]] = await Promise.all([
+    const reading = Promise.all([
       session.run<OutcomeRow>(OUTCOMES, [workspaceId, clientIds, opIds]),
       session.run<FeedHead>(HEAD, [workspaceId]),
-      commit(),
     ]);
+    sendCommit();
+    const [rows, [head]] = await reading;
     if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
     const operations = new Map<string, OperationState>();
     const tasks = new Map<string, TaskView>();

@@ -141,8 +141,11 @@ describe('hot statements', () => {
     const count = async () => (await pool.select<{ count: number }>('SELECT count(*) FROM kept', []))[0]?.count;
     for (const isCommitSent of [true, false]) {
       const error = await rejection(
-        pool.pipeline(async (session, commit) => {
-          await Promise.all([session.run(insert, [1]), session.run(fail, []), isCommitSent ? commit() : undefined]);
+        pool.pipeline(async (session, sendCommit) => {
+          // The error of the statement is told, however late its caller comes to see it.
+          const running = Promise.all([Promise.all([session.run(insert, [1]), session.run(fail, [])])]);
+          if (isCommitSent) sendCommit();
+          await running;
         }),
       );
       expect(error).to.include({ code: '22012' });
