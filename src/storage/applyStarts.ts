@@ -11,8 +11,12 @@ export interface StartMark {
   aloneStarts: number;
 }
 
+// Not waited for until it is on disk: a mark has to outlive its worker, and a PostgreSQL that goes down loses a count at worst.
+const RELAXED = "set_config('synchronous_commit', 'off', true) = 'off'";
+
 const WRITE = `
-INSERT INTO apply_starts (workspace_id, last_id, alone_id, alone_starts) VALUES ($1, $2, $3, $4)
+INSERT INTO apply_starts (workspace_id, last_id, alone_id, alone_starts)
+SELECT $1, $2::bigint, $3::bigint, $4::smallint WHERE ${RELAXED}
 ON CONFLICT (workspace_id) DO UPDATE SET last_id = excluded.last_id, alone_id = excluded.alone_id, alone_starts = excluded.alone_starts`;
 
 /** The mark of a workspace: there is one while an attempt is under way, and after one that did not end. */
@@ -24,12 +28,12 @@ export async function readStartMark(database: Database, workspaceId: string): Pr
   return mark;
 }
 
-/** Writes a workspace's mark; on return it is committed. */
+/** Writes a workspace's mark; on return it is committed, and survives the worker. */
 export async function writeStartMark(database: Database, workspaceId: string, mark: StartMark): Promise<void> {
   await database.select(WRITE, [workspaceId, mark.lastId, mark.aloneId, mark.aloneStarts]);
 }
 
 /** The attempt has ended. */
 export async function deleteStartMark(database: Database, workspaceId: string): Promise<void> {
-  await database.select('DELETE FROM apply_starts WHERE workspace_id = $1', [workspaceId]);
+  await database.select(`DELETE FROM apply_starts WHERE workspace_id = $1 AND ${RELAXED}`, [workspaceId]);
 }

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
 import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
+import { deleteStartMark, readStartMark, writeStartMark } from '../../src/storage/applyStarts.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
@@ -240,6 +241,17 @@ describe('query plans', () => {
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
     const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
     await expectIndexed(() => listTasks(database, list), 1_000);
+  });
+
+  it('marks the start of an attempt', async () => {
+    const { database } = system;
+    const others = `INSERT INTO apply_starts (workspace_id, last_id) SELECT 'w' || n, n FROM generate_series(1, 10000) AS n`;
+    await database.sequelize.query(others);
+    await database.sequelize.query('ANALYZE apply_starts');
+    await expectIndexed(() => writeStartMark(database, WORKSPACE, { lastId: 2, aloneId: null, aloneStarts: 0 }), 10);
+    await expectIndexed(() => readStartMark(database, WORKSPACE), 10);
+    await expectIndexed(() => deleteStartMark(database, WORKSPACE), 10);
+    expect(await readStartMark(database, WORKSPACE)).to.equal(undefined);
   });
 
   it('writes a task directly', () =>
