@@ -39,8 +39,8 @@ export interface ApplyRequest {
 
 /** An attempt whose start is committed. */
 export interface StartedAttempt {
-  /** How many of the operations, from the first on, are to be tried. */
-  count: number;
+  /** Only the first of the operations is to be tried. */
+  isAlone: boolean;
   /** Called before the rollback, while the workspace is locked. */
   failed(): Promise<void>;
   /** Called after the commit. */
@@ -52,6 +52,8 @@ export interface ApplyResult {
   settled: number;
   /** False: nothing is left that is due. */
   hasMore: boolean;
+  /** One operation was tried alone because an earlier attempt did not end; others of that attempt may follow. */
+  wasAlone: boolean;
   outcomes: Partial<Record<Outcome, number>>;
   /** The workspace's seq afterwards. */
   seq: number;
@@ -89,10 +91,11 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         transaction,
       );
       const [first] = found;
-      if (first === undefined) return { settled: 0, hasMore: false, outcomes: {}, seq, lastId: 0, batchIds: [] };
+      if (first === undefined)
+        return { settled: 0, hasMore: false, wasAlone: false, outcomes: {}, seq, lastId: 0, batchIds: [] };
       taken.push(first.queueId);
       if (first.isOld === true) started = await request.markStart?.(found.map((row) => row.queueId));
-      const rows = found.slice(0, started?.count);
+      const rows = started?.isAlone === true ? [first] : found;
       taken.push(...rows.slice(1).map((row) => row.queueId));
       const folded = foldOperations({
         tasks: await readTasks(
@@ -114,8 +117,9 @@ export async function applyPending(database: Database, request: ApplyRequest): P
         throw error;
       }
       const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
+      const wasAlone = started?.isAlone === true;
       const hasMore = rows.length < found.length || found.length === request.limit;
-      return { ...summarize(folded), hasMore, batchIds };
+      return { ...summarize(folded), hasMore, wasAlone, batchIds };
     });
     await started?.applied();
     return applied;
