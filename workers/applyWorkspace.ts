@@ -58,8 +58,9 @@ export async function applyWorkspace(
         deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
       }
       if (!attempt.applied.hasMore) return attempt.applied.states;
-      // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions.
-      limit = Math.min(limit * 2, deps.transactionSize);
+      // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions. Those that are tried
+      // one by one are read one by one: reading 500 for each of 500 took the better part of a minute.
+      limit = attempt.applied.wasAlone ? 1 : Math.min(limit * 2, deps.transactionSize);
     } else if (attempt.failed.operationIds.length > 1) {
       limit = Math.ceil(attempt.failed.operationIds.length / 2);
     } else {

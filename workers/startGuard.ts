@@ -18,8 +18,8 @@ export class EndsWorker extends Error {
 
 /** An attempt that is marked as started. */
 export interface MarkedStart {
-  /** How many of the operations, from the first on, may be tried now. */
-  count: number;
+  /** Only the first of the operations may be tried now. */
+  isAlone: boolean;
   /** It failed, and this process lives: that was no start without an end. Call it while the workspace is locked. */
   failed(): Promise<void>;
   /** It is committed. */
@@ -33,7 +33,7 @@ export interface StartGuard {
    * @throws EndsWorker if the first one has been started often enough
    */
   begin(workspaceId: string, operationIds: number[]): Promise<MarkedStart>;
-  /** The operation that begin() refused is written down as failed: tried again later it has fresh starts. */
+  /** The operation that begin() refused is written down as failed; tried again later it has fresh starts. */
   settled(workspaceId: string): Promise<void>;
 }
 
@@ -46,11 +46,15 @@ export function createStartGuard(marks: Database, logger: Logger): StartGuard {
 
   async function beginTogether(workspaceId: string, ids: number[]): Promise<MarkedStart> {
     const [firstId] = ids;
-    const isAlone = ids.length === 1;
-    const mark = { lastId: ids.at(-1) ?? 0, aloneId: isAlone ? (firstId ?? null) : null, aloneStarts: isAlone ? 1 : 0 };
+    const isSingle = ids.length === 1;
+    const mark = {
+      lastId: ids.at(-1) ?? 0,
+      aloneId: isSingle ? (firstId ?? null) : null,
+      aloneStarts: isSingle ? 1 : 0,
+    };
     await writeStartMark(marks, workspaceId, mark);
     const end = () => tolerate(deleteStartMark(marks, workspaceId));
-    return { count: ids.length, failed: end, applied: end };
+    return { isAlone: false, failed: end, applied: end };
   }
 
   async function beginAlone(workspaceId: string, firstId: number, found: StartMark): Promise<MarkedStart> {
@@ -58,13 +62,12 @@ export function createStartGuard(marks: Database, logger: Logger): StartGuard {
     if (starts >= STARTS_MAX) throw new EndsWorker();
     const mark = { lastId: found.lastId, aloneId: firstId };
     await writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts + 1 });
-    logger.warn('an attempt did not end; its operations are tried one by one', {
-      workspaceId,
-      operationId: firstId,
-      starts: starts + 1,
-    });
+    const where = { workspaceId, operationId: firstId, lastId: found.lastId, starts: starts + 1 };
+    // Once for the attempt, and again for an operation that is suspected.
+    const isNews = found.aloneId === null || starts > 0;
+    logger.log(isNews ? 'warn' : 'debug', 'an attempt did not end; its operations are tried one by one', where);
     return {
-      count: 1,
+      isAlone: true,
       failed: () => tolerate(writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts })),
       // The mark stays for those behind it, which were started together with it.
       applied: async () => {
@@ -82,11 +85,7 @@ export function createStartGuard(marks: Database, logger: Logger): StartGuard {
         ? beginTogether(workspaceId, operationIds)
         : beginAlone(workspaceId, firstId, found);
     },
-    async settled(workspaceId) {
-      const found = await readStartMark(marks, workspaceId);
-      if (found?.aloneId == null) return;
-      if (found.aloneId === found.lastId) await deleteStartMark(marks, workspaceId);
-      else await writeStartMark(marks, workspaceId, { ...found, aloneId: null, aloneStarts: 0 });
-    },
+    // It explains why the attempt did not end: those behind it go on together.
+    settled: (workspaceId) => deleteStartMark(marks, workspaceId),
   };
 }

@@ -42,8 +42,8 @@ export interface ApplyRequest {
 
 /** An attempt whose start is committed. */
 export interface StartedAttempt {
-  /** How many of the operations, from the first on, are to be tried. */
-  count: number;
+  /** Only the first of the operations is to be tried. */
+  isAlone: boolean;
   /** Called before the rollback, while the workspace is locked. */
   failed(): Promise<void>;
   /** Called after the commit. */
@@ -55,6 +55,8 @@ export interface ApplyResult {
   settled: number;
   /** False: nothing is left that is due. */
   hasMore: boolean;
+  /** One operation was tried alone because an earlier attempt did not end; others of that attempt may follow. */
+  wasAlone: boolean;
   outcomes: Partial<Record<Outcome, number>>;
   /** The workspace's seq afterwards. */
   seq: number;
@@ -121,8 +123,9 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
   if (started === undefined) sendCommit();
   const [, states] = await (started === undefined ? writing : endingWith(started, writing));
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
+  const wasAlone = started?.isAlone === true;
   const hasMore = rows.length < found.length || found.length === limit;
-  return { ...summarize(folded), hasMore, batchIds, waitedS: rows.map((row) => row.waitedS), states };
+  return { ...summarize(folded), hasMore, wasAlone, batchIds, waitedS: rows.map((row) => row.waitedS), states };
 }
 
 /** Takes the operations that are to be tried now, and marks their start where that is due. */
@@ -131,8 +134,9 @@ async function start(found: PendingRow[], request: ApplyRequest, attempt: Attemp
   // What the mark throws is about the first one alone.
   attempt.taken = ids.slice(0, 1);
   if (found[0]?.isOld === true) attempt.started = await request.markStart?.(ids);
-  attempt.taken = ids.slice(0, attempt.started?.count);
-  return found.slice(0, attempt.started?.count);
+  if (attempt.started?.isAlone === true) return found.slice(0, 1);
+  attempt.taken = ids;
+  return found;
 }
 
 /** Not together with COMMIT: a mark is taken back while the workspace is still locked. */
