@@ -14,7 +14,7 @@ interface Watched {
 }
 
 /** How often it is looked, as a part of the limit. Not a timeout of the socket: each further write would put that off. */
-const LOOKS_A_LIMIT = 10;
+const LOOKS_A_LIMIT = 50;
 
 /**
  * @param limitMs longer than any answer may take
