@@ -16,11 +16,14 @@ interface Watched {
 /** How often it is looked, as a part of the limit. Not a timeout of the socket: each further write would put that off. */
 const LOOKS_A_LIMIT = 50;
 
+/** Watches one more connection until it is closed. */
+export type SilenceWatch = (stream: Socket) => void;
+
 /**
  * @param limitMs longer than any answer may take
  * @returns watches one more connection until it is closed; one that is silent too long is destroyed with ETIMEDOUT
  */
-export function createSilenceWatch(limitMs: number): (stream: Socket) => void {
+export function createSilenceWatch(limitMs: number): SilenceWatch {
   const streams = new Map<Socket, Watched>();
   let timer: NodeJS.Timeout | undefined;
 

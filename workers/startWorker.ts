@@ -31,7 +31,7 @@ export async function startWorker(
 
   const { nowMicros } = createServerClock(nowMs);
   const metrics = createWorkerMetrics(createFigures({ database, producer, logger }), nowMicros);
-  const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'worker starts');
+  const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'worker starts', database.watchSilence);
   shutdown.push('marks of starts', () => marks.close());
   const processJob = createJobProcessor({
     database,

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from 'sequelize-typescript';
 import type { DatabaseAddress } from '../databaseAddress.js';
-import { createSilenceWatch } from '../silence.js';
+import { createSilenceWatch, type SilenceWatch } from '../silence.js';
 import { SyncBatch } from './models/syncBatch.js';
 import { SyncQueueItem } from './models/syncQueueItem.js';
 import { TaskRow } from './models/taskRow.js';
@@ -25,6 +25,7 @@ export interface DatabaseOptions {
 
 export interface Database {
   readonly sequelize: Sequelize;
+  readonly watchSilence: SilenceWatch;
   /** Runs one statement with $1, $2 ... bound and returns its rows. */
   select<Row extends object>(sql: string, bind: readonly unknown[], transaction?: Transaction): Promise<Row[]>;
   /** Runs `work` in a READ COMMITTED transaction; what it throws rolls back. */
@@ -54,8 +55,16 @@ const INT8_OID = 20;
 // end rather than look up 500 keys. Inside these transactions every join is from keys to rows.
 const BEGIN = `BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off`;
 
-/** Opens a pool; connects at the first statement. `processName` shows in pg_stat_activity. */
-export function openDatabase(address: DatabaseAddress, options: DatabaseOptions, processName: string): Database {
+/**
+ * Opens a pool; connects at the first statement. `processName` shows in pg_stat_activity.
+ * @param watchSilence that of another pool on the same server: dead connections of both are found and cut together
+ */
+export function openDatabase(
+  address: DatabaseAddress,
+  options: DatabaseOptions,
+  processName: string,
+  watchSilence: SilenceWatch = createSilenceWatch(options.statementTimeoutMs + SILENCE_GRACE_MS),
+): Database {
   const sequelize = new Sequelize({
     dialect: 'postgres',
     dialectModule: { ...pg, Client: PipelinedClient },
@@ -82,7 +91,6 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
       keepAlive: true,
     },
   });
-  const watchSilence = createSilenceWatch(options.statementTimeoutMs + SILENCE_GRACE_MS);
   sequelize.addHook('afterConnect', (connection: unknown) => {
     const client = asClient(connection);
     const { stream } = client.connection;
@@ -113,6 +121,7 @@ export function openDatabase(address: DatabaseAddress, options: DatabaseOptions,
 
   return {
     sequelize,
+    watchSilence,
     select: (sql, bind, transaction) =>
       sequelize.query(sql, { bind: [...bind], type: QueryTypes.SELECT, ...(transaction ? { transaction } : {}) }),
     transaction: (work) => sequelize.transaction(work),

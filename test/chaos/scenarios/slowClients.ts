@@ -45,7 +45,8 @@ export const slowClients: Scenario = {
     if (duringMs > Math.max(2 * usualMs, usualMs + NOISE_MS)) {
       findings.push(`the p99 of honest requests went from ${Math.round(usualMs)} to ${Math.round(duringMs)} ms`);
     }
-    const wrong = statuses.filter((status) => status !== 408 && status !== 0);
+    // 503: so many came at once that some were refused before their bodies were read, which is as good.
+    const wrong = statuses.filter((status) => ![0, 408, 503].includes(status));
     if (wrong.length > 0) findings.push(`slow clients were answered ${[...new Set(wrong)].join(', ')}`);
     findings.push(...(await endStack(stack, measures.notes)));
     if (findings.length > 0) throw new CheckFailed(findings);
