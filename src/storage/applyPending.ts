@@ -222,8 +222,7 @@ ORDER BY q.id`,
 
 // `w` is the workspace, in every record: compared with $1 the planner would join by what it believes about the size of the workspace;
 // compared with a column it looks each row up. Plan: two function scans, one look into sync_queue_pkey a row, inserts by tasks_pkey.
-const WRITE_FOLD = prepared(
-  'write_fold',
+const WRITE_FOLD = planned(
   `WITH written AS (
   INSERT INTO tasks (workspace_id, id, server_id, title, description, completed, deleted, created_at, updated_at, updated_by, op_id,
     seq, last_synced_at, field_versions)

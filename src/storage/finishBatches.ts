@@ -1,6 +1,6 @@
 // What follows an apply: batches that are settled get their finishing time, and jobs learn whether something of their batch still
 // waits or has failed. One statement for all jobs that shared a group commit, in the transaction that applied them.
-import { prepared } from './statement.js';
+import { planned } from './statement.js';
 
 /** What one job stands for: a batch's operations between two ids; without a batch all operations between them. */
 export interface BatchPart {
@@ -21,9 +21,9 @@ export interface BatchPartState {
 }
 
 /** Stamps the workspace's batches that are settled and end at or before the operation $4; says where each part ($2) stands. */
+// Planned each time, like all that looks keys up: see readOutcomes.ts.
 // Plan: sync_batches_unfinished and sync_queue_pending, and one range of the log's key a part; a part is a job's, so at most SYNC_BATCH_SIZE rows.
-export const FINISH = prepared(
-  'finish_batches',
+export const FINISH = planned(
   `WITH parts AS (
   SELECT * FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
 ), finished AS (

@@ -10,8 +10,9 @@ export interface Statement {
 }
 
 /**
- * A statement with $1, $2 ... bound that is prepared once a connection. For what has one sensible plan only: a plan that is made while
- * the tables are small is kept for them when they are large, until they are analyzed.
+ * A statement with $1, $2 ... bound that is prepared once a connection. Only for what has but one possible plan, like an insert or a row of
+ * a table with one index: PostgreSQL keeps the plan of the sixth execution until the tables are analyzed, and the tables of a new
+ * database are empty then: reading the outcomes of a batch took 31 ms on average among up to 11,000 rows that way, and 1.4 planned each time.
  * @param label what pg_prepared_statements shows of it, before a hash of its text: two versions of a statement never share a name,
  *   whoever pools the connections
  */

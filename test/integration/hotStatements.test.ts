@@ -1,5 +1,6 @@
 // The way of hot statements past Sequelize: its pool, its errors and its limits hold there too, with prepared statements and without; and
 // their plans do not depend on statistics.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
 import { requireDatabaseUrl } from '../../config/index.js';
@@ -11,9 +12,9 @@ import { type Database, openDatabase } from '../../src/storage/database.js';
 import { readOutcomes } from '../../src/storage/readOutcomes.js';
 import { planned, prepared } from '../../src/storage/statement.js';
 import { classifyFault } from '../../src/sync/retryPolicy.js';
-import { newId } from '../support/operations.js';
+import { createItem, newId } from '../support/operations.js';
 import { onStatement } from '../support/statements.js';
-import { type System, startSystem } from '../support/system.js';
+import { eventually, type System, startSystem } from '../support/system.js';
 
 const NOW = '2026-06-01T12:00:00.000000Z';
 const WORKSPACE = 'default';
@@ -167,6 +168,44 @@ describe('hot statements', () => {
     const show = planned("SELECT current_setting('enable_hashjoin') AS setting");
     expect(await pool.pipeline((session) => session.run(show, []))).to.deep.equal([{ setting: 'off' }]);
     expect(await pool.run(show, [])).to.deep.equal([{ setting: 'on' }]);
+  });
+});
+
+describe('a database that was empty a moment ago', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url);
+  });
+  after(() => system.stop());
+
+  const push = (count: number) => system.push(Array.from({ length: count }, () => createItem(newId('task'))));
+
+  /** Entries of indexes that were read since the server was started. */
+  async function entriesRead() {
+    await system.database.select('SELECT pg_stat_force_next_flush()', []);
+    const [row] = await system.database.select<{ read: number }>(
+      'SELECT sum(idx_tup_read)::float8 AS read FROM pg_stat_user_indexes',
+      [],
+    );
+    return row?.read ?? 0;
+  }
+
+  it('has no plan that keeps reading all of it when it is not empty any more', async () => {
+    // PostgreSQL settles for a plan at the sixth execution on a connection.
+    for (let n = 0; n < 40; n += 1) await push(1);
+    await system.database.sequelize.query(
+      `INSERT INTO sync_queue (workspace_id, client_id, op_id, content_hash, position, task_id, operation, task_data, updated_at, status,
+         outcome, max_retries, created_at)
+       SELECT '${WORKSPACE}', 'filled', 'op-' || n, 'h', 0, 'task-' || n, 'create', '{}', now(), 'synced', 'success', 3, now()
+       FROM generate_series(1, 20000) n`,
+    );
+    const before = await entriesRead();
+    for (let n = 0; n < 8; n += 1) await push(50);
+    // Sessions tell what they have read about once a second.
+    await eventually(async () => (await entriesRead()) > before);
+    await sleep(1_500);
+    const perOperation = ((await entriesRead()) - before) / 400;
+    expect(perOperation).to.be.lessThan(200);
   });
 });
 
