@@ -205,7 +205,8 @@ describe('a database that was empty a moment ago', () => {
     await eventually(async () => (await entriesRead()) > before);
     await sleep(1_500);
     const perOperation = ((await entriesRead()) - before) / 400;
-    expect(perOperation).to.be.lessThan(200);
+    // About 100, 330 on a machine that is so busy that requests look again and again; 6,300 with a kept plan.
+    expect(perOperation).to.be.lessThan(1_500);
   });
 });
 
