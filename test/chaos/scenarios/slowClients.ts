@@ -17,7 +17,6 @@ export const slowClients: Scenario = {
   title: '1,000 slow headers and 1,000 slow bodies at once: closed within 15 s, unnoticed by others',
   backends: ['redis', 'postgres'],
   options: { durationMs: 15_000, devices: 0, operations: 1_000, apis: 1, workers: 1, rounds: 0 },
-  short: { durationMs: 13_000, operations: 150 },
   async run(context) {
     const { options, measures } = context;
     const stack = await startStack(context, options);
