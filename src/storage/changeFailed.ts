@@ -1,7 +1,8 @@
 // What can be done with a failed operation: try it again with fresh retries, or discard it. Both lock the workspace first, because the
 // applying transaction updates the same rows and the two would deadlock.
-import { lockWorkspace } from './applyPending.js';
+
 import type { Database } from './database.js';
+import { lockWorkspace } from './lockWorkspace.js';
 import { SyncQueueItem } from './models/syncQueueItem.js';
 
 const RETRY = `

@@ -1,8 +1,9 @@
 // Compaction of deleted tasks, a chunk a call. A tombstone past its retention becomes a stub: it leaves the change feed, and the floor
 // of the feed rises over it in the same transaction, so that no cursor from before it continues and misses it (I6). A stub still tells
 // the merge that the task was deleted, until it is deleted itself.
-import { lockWorkspace } from './applyPending.js';
+
 import type { Database } from './database.js';
+import { lockWorkspace } from './lockWorkspace.js';
 
 export interface Chunk {
   workspaceId: string;

@@ -1,7 +1,7 @@
 // The queue as its users see it: counts, pages of items, and putting pending and failed items back in line.
 import { Op } from 'sequelize';
-import { lockWorkspace } from './applyPending.js';
 import type { Database } from './database.js';
+import { lockWorkspace } from './lockWorkspace.js';
 import { type QueueStatus, SyncQueueItem } from './models/syncQueueItem.js';
 
 export interface QueueCounts {

@@ -1,15 +1,14 @@
 // Direct writes (the CRUD routes): the same lock, merge, log and seq as a device's operation, in one transaction, because the caller
 // waits for the answer. Their time is the server's, and never older than the task, so they never lose.
-
 import { timeAfter } from '../sync/clock.js';
 import { type ConflictStrategy, foldOperations, type OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
-import { type QueuedOperation, writeFold } from './applyPending.js';
 import type { Database } from './database.js';
 import { lockFeedHead } from './readChanges.js';
 import { findTask } from './readTasks.js';
 import type { TaskView } from './taskView.js';
+import { type QueuedOperation, writeFold } from './writeFold.js';
 
 /** The client id under which direct writes are logged. */
 const DIRECT_CLIENT_ID = 'server';
