@@ -72,11 +72,12 @@ describe('scheduled compaction', () => {
     const workers = Array.from({ length: 4 }, () =>
       startMaintenance(address, run, { intervalMs, timeoutMs: 5_000, logger }),
     );
-    await eventually(() => runs.length >= 8);
+    await eventually(() => runs.length >= 12);
     const intervals = (Date.now() - startedMs) / intervalMs;
     await Promise.all(workers.map((worker) => worker.close()));
-    // One at the start, and one more where workers that start together find no schedule yet.
-    expect(runs.length).to.be.at.most(Math.ceil(intervals) + 2);
+    // Some more than one an interval: at the start, where workers that start together find no schedule yet, and after one that came late.
+    // Without a common schedule there would be four.
+    expect(runs.length).to.be.at.most(2 * Math.ceil(intervals));
     expect(mostAtOnce).to.be.at.most(2);
     await system.stop();
   });
