@@ -67,8 +67,10 @@ describe('operations whose application has not ended', () => {
     );
 
   it('are marked only when they are old, together, and the mark goes with the commit', async () => {
+    // The clock stands still: they stay fresh, however long this takes.
+    const nowMicros = deps.nowMicros();
     const fresh = await accept(['a', 'b'], false);
-    await applyWorkspace(deps, WORKSPACE, fresh.at(-1) ?? 0, []);
+    await applyWorkspace({ ...deps, nowMicros: () => nowMicros }, WORKSPACE, fresh.at(-1) ?? 0, []);
     expect(starts).to.deep.equal([]);
     const old = await accept(['c', 'd'], true);
     await applyWorkspace(deps, WORKSPACE, old.at(-1) ?? 0, []);
