@@ -41,6 +41,8 @@ export async function prepareStack(bench: Bench, { name, backend = 'redis', fill
     NODE_ENV: 'production',
     HOST: '127.0.0.1',
     DATABASE_URL: databaseUrl,
+    // Answers wait for their workers: what is counted is settled.
+    SYNC_WAIT_MS: '30000',
     ...queue,
     ...beside,
   };

@@ -1,5 +1,6 @@
 // A fleet: devices with a connection each, made once and kept over the rounds, because what a device knows (revisions, its own last edits)
 // belongs to the tasks on the server.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from './connection.js';
 import { createCrudRequests } from './crud.js';
 import { createDevice } from './devices.js';
@@ -10,6 +11,8 @@ import { connectSql, createRawTables } from './rawSql.js';
 /** Tasks of a fleet that brings its own; each device needs twice a batch of them for itself. */
 const OWN_TASKS = 1_000;
 const PREPARED_AT_ONCE = 100;
+const PREPARATION_TRIES = 100;
+const REFUSED_PAUSE_MS = 200;
 
 /** One exchange after the other. */
 export interface Worker {
@@ -59,9 +62,14 @@ function workerOn(
   return {
     async prepare() {
       for (const operations of stream.preparation(PREPARED_AT_ONCE)) {
-        const { settled, fault } = await send(operations);
-        if (settled < operations.length)
-          throw new Error(`the tasks could not be made: ${fault ?? 'not all were settled'}`);
+        let made = await send(operations);
+        // All devices begin at once, with large batches: what the server cannot take on it refuses, and nothing of it is stored.
+        for (let tries = 1; made.refused > 0 && tries < PREPARATION_TRIES; tries += 1) {
+          await sleep(REFUSED_PAUSE_MS);
+          made = await send(operations);
+        }
+        if (made.settled < operations.length)
+          throw new Error(`the tasks could not be made: ${made.fault ?? 'not all were settled'}`);
       }
     },
     exchange: () => send(stream.next(batch)),

@@ -1,6 +1,7 @@
 // The product's own code with the queue taken out: the api and the worker in one process, where what the api enqueues is applied at once by
 // the worker's job processor, with its group commit. What a queue costs is what lies between this and the product.
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../config/index.js';
 import { createAccept } from '../../src/api/accepting.js';
 import { startAdmission } from '../../src/api/admission/startAdmission.js';
@@ -21,6 +22,9 @@ import { openDatabase } from '../../src/storage/database.js';
 import { createServerClock } from '../../src/sync/clock.js';
 import { createJobProcessor } from '../../workers/processJob.js';
 import { createStartGuard } from '../../workers/startGuard.js';
+
+const ATTEMPTS = 50;
+const RETRY_AFTER_MS = 100;
 
 const { port, env }: { port: number; env: Record<string, string> } = JSON.parse(process.argv[2] ?? '{}');
 const config = loadConfig(env);
@@ -50,10 +54,22 @@ const processJob = createJobProcessor({
     logger.info('operations were applied', { workspaceId, settled, seq });
   },
 });
+/** Tries again, as a queue would: api and worker share a pool here, and one may find it empty for too long. */
+async function apply(job: ApplyJob) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await processJob(job);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      await sleep(RETRY_AFTER_MS);
+    }
+  }
+}
+
 const enqueue = async (jobs: ApplyJob[]) => {
   // As with a queue: the request does not wait for the job but for the wake-up.
-  for (const job of jobs)
-    processJob(job).catch((error: unknown) => logger.error('a job failed', { error: String(error) }));
+  for (const job of jobs) apply(job).catch((error: unknown) => logger.error('a job failed', { error: String(error) }));
 };
 const app = createApp({
   config,

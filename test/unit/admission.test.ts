@@ -188,7 +188,7 @@ describe('Retry-After', () => {
     const codes = await Promise.all(sizes.map((bytes) => codeOf(() => admission.checkLoad(bytes))));
     expect(codes).to.deep.equal(['accepted', 'overloaded']);
     await new Promise((resolve) => setImmediate(resolve));
-    const halves = await Promise.all([1, 2, 3].map(() => codeOf(() => admission.checkLoad(250_000))));
+    const halves = await Promise.all([1, 2, 3].map(() => codeOf(() => admission.checkLoad(500_000))));
     expect(halves).to.deep.equal(['accepted', 'accepted', 'overloaded']);
     expect(shed).to.deep.equal(['bytes_at_once', 'bytes_at_once']);
   });

@@ -36,8 +36,8 @@ export interface AdmissionLimits {
   waitingRequests: number;
 }
 
-/** Of bodies that are let through in one turn of the event loop: about 2,500 operations, which take it 50 to 100 ms. */
-const TURN_BYTES_MAX = 524_288;
+/** Of bodies that are let through in one turn of the event loop: about 5,000 operations, which take it 100 to 150 ms. */
+const TURN_BYTES_MAX = 1_048_576;
 /** How long a batch that would be refused waits for a count that is under way. */
 const COUNT_WAIT_MS = 500;
 /** One stores a batch and three read its answer; after a wake-up many read at once, which is a short line and no overload. */

@@ -6,6 +6,9 @@ import { runPhases } from '../phases.js';
 import type { Scenario } from '../scenario.js';
 
 const SHARE = 0.05;
+/** A short run has few commits: a hundred or so, as batches are stored and applied together. */
+const SHORT_SHARE = 0.2;
+const SHORT_MS = 30_000;
 
 export const lostCommits: Scenario = {
   number: 9,
@@ -16,15 +19,20 @@ export const lostCommits: Scenario = {
   short: { durationMs: 8_000, devices: 8, operations: 600 },
   async run(context) {
     const proxied = await startBehindProxies(context, context.options);
-    await runPhases(context, {
-      stack: proxied.stack,
-      async faults(run) {
-        await proxied.database.set({ commitLossRate: SHARE });
-        await pauseUntil(run.until, context.signal);
-        await proxied.heal();
-      },
-      check: () => (proxied.database.counts.commitsLost < 5 ? ['hardly any answer to a commit was lost: no test'] : []),
-    });
-    await proxied.stop();
+    const commitLossRate = context.options.durationMs < SHORT_MS ? SHORT_SHARE : SHARE;
+    try {
+      await runPhases(context, {
+        stack: proxied.stack,
+        async faults(run) {
+          await proxied.database.set({ commitLossRate });
+          await pauseUntil(run.until, context.signal);
+          await proxied.heal();
+        },
+        check: () =>
+          proxied.database.counts.commitsLost < 5 ? ['hardly any answer to a commit was lost: no test'] : [],
+      });
+    } finally {
+      await proxied.stop();
+    }
   },
 };
