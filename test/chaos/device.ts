@@ -171,9 +171,18 @@ export function createDevice(options: DeviceOptions) {
     outbox = outbox.filter(isOpen);
   }
 
-  async function pull(limit: number): Promise<boolean> {
+  async function pullPage(limit: number): Promise<boolean> {
     const answer = await attempt('pull', [], (url) => client.send('GET', `${url}${copy.path(limit)}`));
     return 'failed' in answer ? false : copy.take(answer);
+  }
+
+  let pulling: Promise<unknown> = Promise.resolve();
+
+  /** One after the other, whoever asks: two pages that begin at the same cursor would show the same changes twice. */
+  function pull(limit: number): Promise<boolean> {
+    const page = pulling.then(() => pullPage(limit));
+    pulling = page.catch(() => undefined);
+    return page;
   }
 
   return {

@@ -21,8 +21,6 @@ export const reconnectStorm: Scenario = {
   title: '500 devices that reconnect in the same second',
   backends: ['redis', 'postgres'],
   options: { durationMs: 30_000, devices: 500, operations: 2_000, apis: 1, workers: 2, rounds: 1 },
-  short: { durationMs: 9_000, devices: 100, operations: 500, workers: 1 },
-  shortOn: ['postgres'],
   async run(context) {
     const stack = await startStack(context, context.options);
     const streams: LiveStream[] = [];
