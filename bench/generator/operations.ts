@@ -42,6 +42,8 @@ export function createStream(clientId: string, workload: Workload, taskIds: read
   const letters = workload === 'mixed' ? MIXED_DAY : LETTERS[workload];
   const stride = taskIds.length % STRIDE === 0 ? 1 : STRIDE;
   let sent = 0;
+  /** Operations given out, resends included: the place in the day. */
+  let given = 0;
   let touched = 0;
   let previous: Operation[] = [];
 
@@ -86,10 +88,10 @@ export function createStream(clientId: string, workload: Workload, taskIds: read
     },
     next(count) {
       const time = timePrefix();
-      const offset = sent;
       const operations = Array.from({ length: count }, (_, index) =>
-        makeOne(letters[(offset + index) % letters.length], index, time),
+        makeOne(letters[(given + index) % letters.length], index, time),
       );
+      given += count;
       // A workload of nothing but resends repeats its first batch.
       if (workload !== 'resend' || previous.length < count) previous = operations;
       return operations;
