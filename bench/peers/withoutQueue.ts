@@ -1,11 +1,11 @@
 // The product's own code with the queue taken out: the api and the worker in one process, where what the api enqueues is applied at once by
 // the worker's job processor, with its group commit. What a queue costs is what lies between this and the product.
-import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../config/index.js';
 import { createAccept } from '../../src/api/accepting.js';
 import { startAdmission } from '../../src/api/admission/startAdmission.js';
 import { createApp } from '../../src/api/app.js';
+import { createExpressServer } from '../../src/api/expressServer.js';
 import { createLevels } from '../../src/api/levels.js';
 import { createOpenStreams } from '../../src/api/openStreams.js';
 import { createReadOutcomes } from '../../src/api/readingOutcomes.js';
@@ -90,5 +90,5 @@ const app = createApp({
   version: 'without a queue',
   stopping: shutdown.signal,
 });
-await listen(createServer({ keepAliveTimeout: 65_000 }, app), port, '127.0.0.1');
+await listen(createExpressServer({ keepAliveTimeout: 65_000 }, app), port, '127.0.0.1');
 process.stdout.write('peer is up\n');

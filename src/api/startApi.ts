@@ -1,6 +1,5 @@
 // Wiring of an api process: opens what it needs, builds the application, listens. Whatever it opened closes with `shutdown`.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
 import { connect } from '../connect.js';
@@ -15,6 +14,7 @@ import { createServerClock } from '../sync/clock.js';
 import { createAccept } from './accepting.js';
 import { startAdmission } from './admission/startAdmission.js';
 import { createApp } from './app.js';
+import { createExpressServer } from './expressServer.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
 import { createReadOutcomes } from './readingOutcomes.js';
@@ -76,7 +76,7 @@ export async function startApi(
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: LATE_REQUESTS_EVERY_MS,
   };
-  const server = createServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
+  const server = createExpressServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
   const closeSockets = serveSockets(server, deps);
   const http = await listen(server, config.port, config.host);
   shutdown.push('http', () => http.close());
