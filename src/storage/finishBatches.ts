@@ -22,15 +22,17 @@ export interface BatchPartState {
 
 /** Stamps the workspace's batches that are settled and end at or before the operation $4; says where each part ($2) stands. */
 // Planned each time, like all that looks keys up: see readOutcomes.ts.
-// Plan: sync_batches_unfinished and sync_queue_pending, and one range of the log's key a part; a part is a job's, so at most SYNC_BATCH_SIZE rows.
+// Plan: sync_batches_unfinished, and a range of sync_queue_pending a batch: as NOT EXISTS it became a join that read everything pending of
+// the workspace for each of them. A range of sync_queue_pending and of sync_queue_failed a part.
 export const FINISH = planned(
   `WITH parts AS (
   SELECT * FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
 ), finished AS (
   UPDATE sync_batches b SET finished_at = $3::timestamptz
-  WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $4 AND NOT EXISTS (
-    SELECT 1 FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.id <= $4 AND q.batch_id = b.id
-      AND q.id BETWEEN b.first_operation_id AND b.last_operation_id)
+  WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $4 AND (
+    SELECT q.id FROM sync_queue q
+    WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.id BETWEEN b.first_operation_id AND b.last_operation_id AND q.batch_id = b.id
+    ORDER BY q.id LIMIT 1) IS NULL
 )
 SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.error
 FROM parts p
