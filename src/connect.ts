@@ -17,7 +17,10 @@ export async function connect(
   const url = requireDatabaseUrl(config);
   const { database, address } = await waitForDatabase(url, config.database, processName, logger, shutdown);
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, nowMs, config.queue.commandTimeoutMs);
+  const producer = createProducer(queue, logger, nowMs, {
+    timeoutMs: config.queue.commandTimeoutMs,
+    batchSize: config.sync.batchSize,
+  });
   shutdown.push('queue', () => producer.close());
   // Else the first batches would miss a queue that is only not connected yet.
   await producer.settle();

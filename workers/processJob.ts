@@ -1,39 +1,56 @@
-// One job: apply what is pending up to its last operation, then say what became of its part of the batch. A job whose operations wait
+// One job: apply what is pending up to its last operation, then say what became of its batches, or its part of one. A job whose operations wait
 // for another attempt comes back; one with failed operations fails, so that the dashboard shows why.
 import { UnrecoverableError } from 'bullmq';
 import { createGroupCommit } from '../src/groupCommit.js';
 import { RetryLater } from '../src/queue/consumer.js';
-import type { ApplyJob } from '../src/queue/jobs.js';
+import { type ApplyJob, batchesOf } from '../src/queue/jobs.js';
 import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
 import { toMicros } from '../src/sync/timestamp.js';
 import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
 
+type States = ReadonlyMap<string, BatchPartState>;
+
 /** @returns the processor of jobs; its jobs of one workspace share transactions. */
 export function createJobProcessor(deps: ApplyDeps) {
-  const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]) => {
+  const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]): Promise<States> => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
-    return applyWorkspace(deps, workspaceId, upTo, jobs.map(partOf));
+    const states = await applyWorkspace(deps, workspaceId, upTo, jobs.flatMap(partsOf));
+    return new Map(states.map((state) => [keyOf(state), state]));
   });
 
   /** @throws RetryLater, UnrecoverableError, or the driver's error on a transient fault */
   return async function processJob(job: ApplyJob): Promise<{ operations: number }> {
     const states = await submit(job.workspaceId, job);
-    const state = states.find(({ batchId, firstId }) => batchId === partOf(job).batchId && firstId === job.firstId);
-    if (state !== undefined) judge(state, job, deps.nowMicros());
+    judge(
+      partsOf(job).flatMap((part) => states.get(keyOf(part)) ?? []),
+      job,
+      deps.nowMicros(),
+    );
     return { operations: job.count };
   };
 }
 
-function partOf({ batchId, firstId, lastId }: ApplyJob): BatchPart {
-  return { batchId: batchId ?? null, firstId, lastId };
+function partsOf(job: ApplyJob): BatchPart[] {
+  const batches = batchesOf(job);
+  return batches.length > 0 ? batches : [{ batchId: null, firstId: job.firstId, lastId: job.lastId }];
 }
 
-function judge(state: BatchPartState, job: ApplyJob, nowMicros: bigint) {
-  if (state.pending > 0) {
-    const delayMs = state.nextAttemptAt === null ? 0 : Number((toMicros(state.nextAttemptAt) - nowMicros) / 1000n) + 1;
-    throw new RetryLater(`${state.pending} of ${job.count} operations wait for another attempt`, Math.max(0, delayMs));
+const keyOf = ({ batchId, firstId }: Pick<BatchPart, 'batchId' | 'firstId'>) => `${batchId} ${firstId}`;
+
+function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint) {
+  const sum = (count: (state: BatchPartState) => number) => states.reduce((total, state) => total + count(state), 0);
+  const pending = sum((state) => state.pending);
+  if (pending > 0) {
+    const waiting = states.filter((state) => state.pending > 0);
+    const delaysMs = waiting.map(({ nextAttemptAt }) =>
+      nextAttemptAt === null ? 0 : Number((toMicros(nextAttemptAt) - nowMicros) / 1000n) + 1,
+    );
+    const delayMs = Math.max(0, Math.min(...delaysMs));
+    throw new RetryLater(`${pending} of ${job.count} operations wait for another attempt`, delayMs);
   }
-  if (state.failed > 0) {
-    throw new UnrecoverableError(`${state.failed} of ${job.count} operations failed; the first: ${state.error}`);
+  const failed = sum((state) => state.failed);
+  if (failed > 0) {
+    const first = states.find(({ error }) => error !== null)?.error;
+    throw new UnrecoverableError(`${failed} of ${job.count} operations failed; the first: ${first}`);
   }
 }

@@ -24,12 +24,10 @@ export async function runBacklog(job: Extract<Job, { kind: 'backlog' }>, window:
   const { connectTimeoutMs } = config.database;
   const address = await resolveDatabaseAddress(requireDatabaseUrl(config), connectTimeoutMs);
   const database = openDatabase(address, config.database, 'bench');
-  const producer = createProducer(
-    queueAddress(config.queue, address, connectTimeoutMs),
-    logger,
-    Date.now,
-    config.queue.commandTimeoutMs,
-  );
+  const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, Date.now, {
+    timeoutMs: config.queue.commandTimeoutMs,
+    batchSize: config.sync.batchSize,
+  });
   try {
     await producer.settle();
     const workspaceIds = await makeWorkspaces(database, job.workspaces);

@@ -44,9 +44,10 @@ export function createDashboard(producer: Producer): Router {
 }
 
 function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {
-  const { workspaceId, batchId, part, parts, count, reason } = data;
-  const whole = batchId === undefined ? (reason ?? 'no batch') : `batch ${batchId}`;
+  const { workspaceId, batchId, batches, part, parts, count, reason } = data;
+  const whole = batches === undefined ? (reason ?? 'no batch') : `${batches.length} small batches`;
+  const what = batchId === undefined ? whole : `batch ${batchId}`;
   const piece = parts === undefined || parts === 1 ? '' : ` (part ${part} of ${parts})`;
   const attempts = `${attemptsMade} ${attemptsMade === 1 ? 'attempt' : 'attempts'}`;
-  return `${whole}${piece} · workspace ${workspaceId} · ${count} ${count === 1 ? 'operation' : 'operations'} · ${attempts}`;
+  return `${what}${piece} · workspace ${workspaceId} · ${count} ${count === 1 ? 'operation' : 'operations'} · ${attempts}`;
 }

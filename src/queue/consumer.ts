@@ -3,7 +3,7 @@ import { type Job, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
 import { backoffDelayMs, type RetryOptions } from '../sync/retryPolicy.js';
 import { connectWorker, postgresPool, type QueueAddress } from './backend.js';
-import { type ApplyJob, QUEUE_NAME } from './jobs.js';
+import { type ApplyJob, batchesOf, QUEUE_NAME } from './jobs.js';
 
 /** Thrown by a job that wants to be run again after `delayMs`. */
 export class RetryLater extends Error {
@@ -67,10 +67,16 @@ export function startConsumer(
   worker.on('failed', (job, error) => {
     const isOver = job === undefined || job.finishedOn !== undefined;
     options.onRun(isOver ? 'failed' : 'retried');
-    const { batchId, workspaceId } = job?.data ?? {};
+    const batchIds = job === undefined ? [] : batchesOf(job.data).map(({ batchId }) => batchId);
     // The message of failed operations quotes the database, which may quote what the user wrote: the dashboard shows it, not the log.
     const why = error.name === 'UnrecoverableError' ? { error: 'some of its operations failed' } : describeError(error);
-    logger.warn('a job did not succeed', { jobId: job?.id, batchId, workspaceId, attempts: job?.attemptsMade, ...why });
+    logger.warn('a job did not succeed', {
+      jobId: job?.id,
+      batchIds,
+      workspaceId: job?.data.workspaceId,
+      attempts: job?.attemptsMade,
+      ...why,
+    });
   });
   worker.on('stalled', (jobId) => {
     options.onRun('stalled');

@@ -7,8 +7,10 @@ export const QUEUE_NAME = 'sync';
 /** "Apply everything pending in this workspace up to lastId." What Bull Board shows of it. */
 export interface ApplyJob {
   workspaceId: string;
-  /** The batch that it belongs to; absent for a job that only picks up what was left behind. */
+  /** The batch that it belongs to; absent where there are several, and for a job that only picks up what was left behind. */
   batchId?: string;
+  /** Small batches that came together and share a job. */
+  batches?: JobBatch[];
   /** Which part of the batch it is, from 1, and of how many. */
   part?: number;
   parts?: number;
@@ -18,6 +20,14 @@ export interface ApplyJob {
   lastId: number;
   /** Why it was made, when it is not for a batch: `reconcile` or `trigger`. */
   reason?: string;
+}
+
+/** What a job carries of one batch: all of it, or a part. */
+export interface JobBatch {
+  batchId: string;
+  count: number;
+  firstId: number;
+  lastId: number;
 }
 
 /** At the cap of 30 s this is over eight hours of an unreachable database; then the reconciler goes on. */
@@ -55,4 +65,51 @@ export function jobsOfBatch(workspaceId: string, batchId: string, ids: number[],
       lastId: chunk.at(-1) ?? 0,
     };
   });
+}
+
+/** Jobs that go to the queue as one. */
+interface JobGroup {
+  first: ApplyJob;
+  others: ApplyJob[];
+  count: number;
+}
+
+/**
+ * Puts whole batches that go to the queue at the same moment into shared jobs of at most `batchSize` operations: a job costs Redis, the
+ * producer and the worker the same whatever it carries. Parts of a large batch keep jobs of their own.
+ */
+export function shareJobs(jobs: ApplyJob[], batchSize: number): ApplyJob[] {
+  const groups: JobGroup[] = [];
+  const open = new Map<string, JobGroup>();
+  for (const job of jobs) {
+    const isWhole = job.batchId !== undefined && job.parts === 1;
+    const group = isWhole ? open.get(job.workspaceId) : undefined;
+    if (group !== undefined && group.count + job.count <= batchSize) {
+      group.others.push(job);
+      group.count += job.count;
+      continue;
+    }
+    const own = { first: job, others: [], count: job.count };
+    groups.push(own);
+    if (isWhole) open.set(job.workspaceId, own);
+  }
+  return groups.map(joinJobs);
+}
+
+function joinJobs({ first, others, count }: JobGroup): ApplyJob {
+  if (others.length === 0) return first;
+  const jobs = [first, ...others];
+  return {
+    workspaceId: first.workspaceId,
+    batches: jobs.flatMap(batchesOf),
+    count,
+    firstId: Math.min(...jobs.map(({ firstId }) => firstId)),
+    lastId: Math.max(...jobs.map(({ lastId }) => lastId)),
+  };
+}
+
+/** The batches, or the part of one, that a job stands for; none for one that was made for what was left behind. */
+export function batchesOf({ batches, batchId, count, firstId, lastId }: ApplyJob): JobBatch[] {
+  if (batches !== undefined) return batches;
+  return batchId === undefined ? [] : [{ batchId, count, firstId, lastId }];
 }

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { createGroupCommit } from '../groupCommit.js';
 import { describeError, type Logger } from '../logger.js';
 import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
-import { type ApplyJob, jobOptions, QUEUE_NAME } from './jobs.js';
+import { type ApplyJob, jobOptions, QUEUE_NAME, shareJobs } from './jobs.js';
 import { hasNoRoom, refusesWrites } from './redisMemory.js';
 
 export interface QueueDepths {
@@ -43,12 +43,16 @@ export class QueueUnavailable extends Error {
   override name = 'QueueUnavailable';
 }
 
-/** Opens the producing side. It connects in the background and never throws for an unreachable queue. */
+/**
+ * Opens the producing side. It connects in the background and never throws for an unreachable queue.
+ * @param options.timeoutMs how long the queue may take to answer
+ * @param options.batchSize the most operations of a job that several small batches share
+ */
 export function createProducer(
   address: QueueAddress,
   logger: Logger,
   nowMs: () => number,
-  timeoutMs: number,
+  { timeoutMs, batchSize }: { timeoutMs: number; batchSize: number },
 ): Producer {
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
   const queue = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
@@ -89,8 +93,8 @@ export function createProducer(
     }
   }
 
-  // Jobs that come while others are on their way go together.
-  const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(jobs.flat()));
+  // Jobs that come while others are on their way go together, small ones as one.
+  const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(shareJobs(jobs.flat(), batchSize)));
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {
       await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));

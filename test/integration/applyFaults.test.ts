@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
 import { queueAddress } from '../../src/queue/backend.js';
+import { jobsOfBatch } from '../../src/queue/jobs.js';
 import { createProducer } from '../../src/queue/producer.js';
 import { refuseTitles } from '../support/faults.js';
 import { eventually, type System, startSystem } from '../support/system.js';
@@ -143,7 +144,7 @@ describe('operations that cannot be applied', () => {
       queueAddress(system.config.queue, address, 5_000),
       createLogger({ level: 'error', process: 'test' }),
       Date.now,
-      5_000,
+      { timeoutMs: 5_000, batchSize: 50 },
     );
     await producer.queue.waitUntilReady();
     const job = await eventually(async () => {
@@ -153,6 +154,40 @@ describe('operations that cannot be applied', () => {
     expect(job.failedReason).to.match(/^1 of 2 operations failed; the first: refused: Reported/);
     expect(job.data).to.include({ workspaceId: 'default', count: 2, part: 1, parts: 1 });
     await producer.close();
+  });
+
+  it('the job that small batches share fails for the ones that failed, and the others apply', async () => {
+    const waiting = await startSystem(import.meta.url, { workers: 0 });
+    await refuseTitles(waiting.database, 'Shared', '22023');
+    const titles = ['Fine', 'Shared', 'Fine too'];
+    const async = { prefer: 'respond-async' };
+    for (const title of titles) await waiting.push([create(`shared ${title}`, title)], {}, async);
+    const ids = await waiting.database.select<{ id: number; batchId: string }>(
+      `SELECT id, batch_id AS "batchId" FROM sync_queue WHERE op_id LIKE 'op-shared %' ORDER BY id`,
+      [],
+    );
+    const address = await resolveDatabaseAddress(waiting.config.database.url ?? '', 5_000);
+    const producer = createProducer(
+      queueAddress(waiting.config.queue, address, 5_000),
+      createLogger({ level: 'error', process: 'test' }),
+      Date.now,
+      { timeoutMs: 5_000, batchSize: 50 },
+    );
+    await producer.queue.waitUntilReady();
+    await producer.queue.drain();
+    await producer.enqueue(ids.flatMap(({ id, batchId }) => jobsOfBatch('default', batchId, [id], 50)));
+    expect((await producer.depths()).waiting).to.equal(1);
+    await waiting.startWorker();
+    const job = await eventually(async () => (await producer.queue.getFailed())[0]);
+    expect(job.failedReason).to.match(/^1 of 3 operations failed; the first: refused: Shared/);
+    expect(job.data.batches?.map(({ batchId }) => batchId)).to.deep.equal(ids.map(({ batchId }) => batchId));
+    const statuses = await waiting.database.select<{ status: string }>(
+      `SELECT status FROM sync_queue WHERE op_id LIKE 'op-shared %' ORDER BY id`,
+      [],
+    );
+    expect(statuses.map(({ status }) => status)).to.deep.equal(['synced', 'failed', 'synced']);
+    await producer.close();
+    await waiting.stop();
   });
 
   it('every batch is stamped when its operations are settled, failed or not', async () => {

@@ -23,7 +23,10 @@ describe('the order of batches', () => {
     system = await startSystem(import.meta.url, { workers: 3 });
     const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, 5_000);
+    producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
+      timeoutMs: 5_000,
+      batchSize: 50,
+    });
     await producer.queue.waitUntilReady();
   });
   after(async () => {

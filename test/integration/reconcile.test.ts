@@ -33,7 +33,10 @@ describe('the reconciler', () => {
     for (const answer of answers) expect(answer.status).to.equal(202);
     const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, 5_000);
+    const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
+      timeoutMs: 5_000,
+      batchSize: 50,
+    });
     await producer.queue.waitUntilReady();
     await producer.queue.obliterate({ force: true });
     expect((await producer.depths()).waiting).to.equal(0);
