@@ -91,5 +91,6 @@ export async function acceptBatches(
     workspaceId,
     `[${batches.map(({ text }) => text).join()}]`,
   ]);
+  for (const { ids } of rows) database.sawOperation(ids.at(-1) ?? 0);
   return new Map(rows.map(({ batchId, ids }) => [batchId, ids]));
 }

@@ -78,6 +78,7 @@ export async function applyPending(database: Database, request: ApplyRequest): P
   try {
     const applied = await database.pipeline((session, sendCommit) => applyOn(session, sendCommit, request, attempt));
     await attempt.started?.applied();
+    database.sawOperation(applied.lastId);
     return applied;
   } catch (error) {
     throw new ApplyError(error, attempt.taken);

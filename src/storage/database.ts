@@ -10,7 +10,14 @@ import { SyncBatch } from './models/syncBatch.js';
 import { SyncQueueItem } from './models/syncQueueItem.js';
 import { TaskRow } from './models/taskRow.js';
 import { Workspace } from './models/workspace.js';
-import { isUsableAfter, openSession, PipelinedClient, type Session, type Statement } from './statement.js';
+import {
+  isUsableAfter,
+  openSession,
+  PipelinedClient,
+  type Session,
+  type Statement,
+  writeTogether,
+} from './statement.js';
 import { canonicalFromPostgres } from './timestampColumn.js';
 
 export interface DatabaseOptions {
@@ -37,6 +44,8 @@ export interface Database {
    * BEGIN; `sendCommit` sends COMMIT behind what was sent before it, and its answer is waited for when `work` has ended.
    */
   pipeline<Result>(work: (session: Session, sendCommit: () => void) => Promise<Result>): Promise<Result>;
+  /** Tells how long the log is by now: the plans of statements are kept by it. @param id of an operation in the log */
+  sawOperation(id: number): void;
   close(): Promise<void>;
 }
 
@@ -100,7 +109,9 @@ export function openDatabase(
     client.setTypeParser(INT8_OID, 'text', Number);
   });
   const { connectionManager } = sequelize;
-  const sessionOn = (connection: unknown): Session => openSession(asClient(connection), options.preparedStatements);
+  let lastId = 0;
+  const nameOn = (statement: Statement) => (options.preparedStatements ? statement.nameAt(lastId) : undefined);
+  const sessionOn = (connection: unknown): Session => openSession(asClient(connection), nameOn);
 
   async function withClient<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
     const connection = await connectionManager.getConnection({ type: 'write' });
@@ -129,7 +140,10 @@ export function openDatabase(
       transaction === undefined
         ? withClient((client) => sessionOn(client).run(statement, bind))
         : // Not prepared: the plan would be made without the settings of BEGIN.
-          openSession(asClient(connectionOf(transaction)), false).run(statement, bind),
+          openSession(asClient(connectionOf(transaction)), () => undefined).run(statement, bind),
+    sawOperation: (id) => {
+      lastId = Math.max(lastId, id);
+    },
     pipeline: (work) => withClient((client) => runPipeline(client, sessionOn(client), work)),
     close: () => sequelize.close(),
   };
@@ -142,6 +156,7 @@ async function runPipeline<Result>(
 ): Promise<Result> {
   let ending: Promise<void> | undefined;
   const commit = () => {
+    writeTogether(client);
     ending ??= client.query('COMMIT').then(({ command }) => {
       // What the server answers when a statement before it has failed.
       if (command !== 'COMMIT') throw new Error('the transaction was rolled back');
@@ -150,6 +165,7 @@ async function runPipeline<Result>(
   };
   // Told below, when `work` has ended: the error of a statement before it comes first, and is the one that says what happened.
   const sendCommit = () => void commit().catch(() => undefined);
+  writeTogether(client);
   const begun = client.query(BEGIN);
   try {
     const [result] = await Promise.all([work(session, sendCommit), begun]);

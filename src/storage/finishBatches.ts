@@ -1,6 +1,6 @@
 // What follows an apply: batches that are settled get their finishing time, and jobs learn whether something of their batch still
 // waits or has failed. One statement for all jobs that shared a group commit, in the transaction that applied them.
-import { planned } from './statement.js';
+import { lookup } from './statement.js';
 
 /** What one job stands for: a batch's operations between two ids; without a batch all operations between them. */
 export interface BatchPart {
@@ -20,13 +20,22 @@ export interface BatchPartState {
   error: string | null;
 }
 
-/** Stamps the workspace's batches that are settled and end at or before the operation $4; says where each part ($2) stands. */
-// Planned each time, like all that looks keys up: see readOutcomes.ts.
+/** Whether any operation in the range of all parts has this status: usually none has, and no part is looked at. */
+const isAny = (status: 'pending' | 'failed') => `(
+    SELECT q.id FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = '${status}' AND q.id BETWEEN $5::bigint AND $6::bigint
+    ORDER BY q.id LIMIT 1) IS NOT NULL`;
+
+/**
+ * Stamps the workspace's batches that are settled and end at or before the operation $4; says where each part ($2) stands, or nothing
+ * where all of them are settled.
+ */
 // Plan: sync_batches_unfinished, and a range of sync_queue_pending a batch: as NOT EXISTS it became a join that read everything pending of
 // the workspace for each of them. A range of sync_queue_pending and of sync_queue_failed a part.
-export const FINISH = planned(
-  `WITH parts AS (
+export const FINISH = lookup(
+  'finish_batches',
+  `WITH parts AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
+  WHERE ${isAny('pending')} OR ${isAny('failed')}
 ), finished AS (
   UPDATE sync_batches b SET finished_at = $3::timestamptz
   WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $4 AND (
@@ -48,5 +57,7 @@ CROSS JOIN LATERAL (
 
 /** What FINISH is bound to. @param now canonical */
 export function finishBind(workspaceId: string, upTo: number, parts: BatchPart[], now: string): unknown[] {
-  return [workspaceId, JSON.stringify(parts), now, upTo];
+  const firstId = Math.min(upTo, ...parts.map((part) => part.firstId));
+  const lastId = Math.max(0, ...parts.map((part) => part.lastId));
+  return [workspaceId, JSON.stringify(parts), now, upTo, firstId, lastId];
 }

@@ -2,7 +2,7 @@
 import type { OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { FieldVersions, Task } from '../sync/task.js';
-import { planned } from './statement.js';
+import { lookup } from './statement.js';
 import type { QueuedOperation } from './writeFold.js';
 
 export interface PendingRow {
@@ -43,8 +43,9 @@ export interface PendingRow {
 // the lock's previous holder has just settled. Of the data only the fields that are used: what an app put beside them may be a
 // megabyte an operation, and 500 of those do not fit into a worker.
 // Plan: sync_queue_pending in its order up to the limit, one look into tasks_pkey a row.
-// Planned each time: prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5).
-export const READ_PENDING = planned(
+// Prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5): see `lookup`.
+export const READ_PENDING = lookup(
+  'read_pending',
   `SELECT q.id AS "queueId", q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
   q.operation AS kind, q.task_data->'title' AS title, q.task_data->'description' AS description, q.task_data->'completed' AS completed,
   jsonb_exists(q.task_data, 'description') AS "givesDescription", q.updated_at AS "updatedAt", q.if_seq AS "ifSeq",

@@ -27,8 +27,10 @@ const headOf = (furtherColumns = '') => `SELECT w.seq, w.floor_seq AS "floorSeq"
     (SELECT incarnation FROM sync_identity)) AS incarnation${furtherColumns}
 FROM workspaces w WHERE w.id = $1`;
 
-/** Reads a FeedHead. */
-export const HEAD = prepared('feed_head', headOf());
+/** Gives a FeedHead as one row; none for a workspace ($1) that does not exist. */
+export const FEED_HEAD = headOf();
+
+const HEAD = prepared('feed_head', FEED_HEAD);
 
 /** Where the feed of a workspace ends now. @throws an Error for a workspace that does not exist */
 export async function readFeedHead(database: Database, workspaceId: string): Promise<FeedHead> {

@@ -2,8 +2,8 @@
 // woken together share it.
 import type { Database } from './database.js';
 import { type OperationState, STATE_COLUMNS } from './readBatch.js';
-import { type FeedHead, HEAD } from './readChanges.js';
-import { planned } from './statement.js';
+import { FEED_HEAD } from './readChanges.js';
+import { lookup } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface OperationKey {
@@ -25,50 +25,54 @@ export interface Outcomes {
   incarnation: string;
 }
 
-// Plan: for each key one look into sync_queue_operation, tasks_pkey and sync_queue_unsettled. LIMIT 1 keeps the planner from joining the
-// keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). Planned each time: prepared on the empty
-// tables of a new database it kept on reading the whole log, through the wrong index, as that grew (31 ms on average among up to 11,000 rows). Two columns are called opId: the task's is
-// renamed.
-const OUTCOMES = planned(
-  `SELECT q.*, t.id AS "foundId", t."serverId", t.title, t.description, t.completed, t.deleted, t.stub, t."createdAt", t."updatedAt",
-  t."updatedBy", t."lastOpId", t.seq, t."lastSyncedAt", t."syncStatus"
-FROM unnest($2::text[], $3::text[]) AS k("clientId", "opId")
-CROSS JOIN LATERAL (
-  SELECT ${STATE_COLUMNS} FROM sync_queue q
-  WHERE q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId" LIMIT 1
-) q
-LEFT JOIN LATERAL (
-  SELECT ${TASK_COLUMNS.replace('"opId"', '"lastOpId"')}, ${SYNC_STATUS_COLUMN}
-  FROM (SELECT * FROM tasks WHERE workspace_id = $1 AND id = q."taskId" LIMIT 1) t ${UNSETTLED_JOIN}
-  WHERE NOT t.stub
-) t ON true`,
+// Plan: the workspace's row once, and for each key one look into sync_queue_operation, tasks_pkey and sync_queue_unsettled. LIMIT 1 keeps the
+// planner from joining the keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). Two columns are called
+// opId: the task's is renamed.
+const OUTCOMES = lookup(
+  'read_outcomes',
+  `WITH head AS MATERIALIZED (${FEED_HEAD})
+SELECT h.incarnation, q.*, t.id AS "foundId", t."serverId", t.title, t.description, t.completed, t.deleted, t.stub, t."createdAt",
+  t."updatedAt", t."updatedBy", t."lastOpId", t.seq, t."lastSyncedAt", t."syncStatus"
+FROM head h LEFT JOIN (
+  unnest($2::text[], $3::text[]) AS k("clientId", "opId")
+  CROSS JOIN LATERAL (
+    SELECT ${STATE_COLUMNS} FROM sync_queue q
+    WHERE q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId" LIMIT 1
+  ) q
+  LEFT JOIN LATERAL (
+    SELECT ${TASK_COLUMNS.replace('"opId"', '"lastOpId"')}, ${SYNC_STATUS_COLUMN}
+    FROM (SELECT * FROM tasks WHERE workspace_id = $1 AND id = q."taskId" LIMIT 1) t ${UNSETTLED_JOIN}
+    WHERE NOT t.stub
+  ) t ON true
+) ON true`,
 );
 
-type OutcomeRow = OperationState & Omit<TaskView, 'id' | 'opId'> & { foundId: string | null; lastOpId: string };
+type FoundRow = OperationState & Omit<TaskView, 'id' | 'opId'> & { foundId: string | null; lastOpId: string };
+/** Where no key is known there is one row, of the incarnation alone. */
+type OutcomeRow = { incarnation: string } & (FoundRow | { id: null });
 
 /** Reads the outcomes of operations by their keys. @throws an Error for a workspace that does not exist */
 export function readOutcomes(database: Database, workspaceId: string, keys: OperationKey[]): Promise<Outcomes> {
   return database.pipeline(async (session, sendCommit) => {
     const clientIds = keys.map(({ clientId }) => clientId);
     const opIds = keys.map(({ opId }) => opId);
-    const reading = Promise.all([
-      session.run<OutcomeRow>(OUTCOMES, [workspaceId, clientIds, opIds]),
-      session.run<FeedHead>(HEAD, [workspaceId]),
-    ]);
+    const reading = session.run<OutcomeRow>(OUTCOMES, [workspaceId, clientIds, opIds]);
     sendCommit();
-    const [rows, [head]] = await reading;
-    if (head === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+    const rows = await reading;
+    const [first] = rows;
+    if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
     const operations = new Map<string, OperationState>();
     const tasks = new Map<string, TaskView>();
     for (const row of rows) {
+      if (row.id === null) continue;
       operations.set(operationKey(row), row);
       if (row.foundId !== null && !tasks.has(row.foundId)) tasks.set(row.foundId, taskOf(row, row.foundId));
     }
-    return { operations, tasks, incarnation: head.incarnation };
+    return { operations, tasks, incarnation: first.incarnation };
   });
 }
 
-function taskOf(row: OutcomeRow, id: string): TaskView {
+function taskOf(row: FoundRow, id: string): TaskView {
   return {
     id,
     serverId: row.serverId,

@@ -2,7 +2,7 @@
 import type { Transaction } from 'sequelize';
 import type { AcceptedOperation, FoldResult, Settled } from '../sync/merge.js';
 import type { Database } from './database.js';
-import { planned } from './statement.js';
+import { lookup } from './statement.js';
 
 /** An accepted operation with its place in the queue. */
 export interface QueuedOperation extends AcceptedOperation {
@@ -11,7 +11,8 @@ export interface QueuedOperation extends AcceptedOperation {
 
 // `w` is the workspace, in every record: compared with $1 the planner would join by what it believes about the size of the workspace;
 // compared with a column it looks each row up. Plan: two function scans, one look into sync_queue_pkey a row, inserts by tasks_pkey.
-export const WRITE_FOLD = planned(
+export const WRITE_FOLD = lookup(
+  'write_fold',
   `WITH written AS (
   INSERT INTO tasks (workspace_id, id, server_id, title, description, completed, deleted, created_at, updated_at, updated_by, op_id,
     seq, last_synced_at, field_versions)

@@ -10,7 +10,7 @@ import { acceptBatches, type BatchToAccept, packBatch } from '../../src/storage/
 import { applyPending } from '../../src/storage/applyPending.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
 import { readOutcomes } from '../../src/storage/readOutcomes.js';
-import { planned, prepared } from '../../src/storage/statement.js';
+import { lookup, planned, prepared } from '../../src/storage/statement.js';
 import { classifyFault } from '../../src/sync/retryPolicy.js';
 import { createItem, newId } from '../support/operations.js';
 import { onStatement } from '../support/statements.js';
@@ -76,10 +76,26 @@ describe('hot statements', () => {
     const statement = prepared('twice', 'SELECT $1::int * 2 AS double');
     for (let n = 1; n <= 7; n += 1) expect(await pool.run(statement, [n])).to.deep.equal([{ double: n * 2 }]);
     const names = (await preparedNames(pool)).map(({ name }) => name);
-    expect(names).to.deep.equal([statement.name]);
-    expect(statement.name).to.not.equal(prepared('twice', 'SELECT $1::int * 3 AS double').name);
+    expect(names).to.deep.equal([statement.nameAt(0)]);
+    expect(statement.nameAt(0)).to.not.equal(prepared('twice', 'SELECT $1::int * 3 AS double').nameAt(0));
     await pool.run(planned('SELECT 1 AS one'), []);
     expect(await preparedNames(pool)).to.have.length(1);
+  });
+
+  it('that look rows up are prepared once the log is long, and anew when it is ten times as long', async () => {
+    const pool = await openPool();
+    const statement = lookup('looked_up', 'SELECT $1::int AS found');
+    for (const [lastId, names] of [
+      [9_999, 0],
+      [10_000, 1],
+      [99_999, 1],
+      [100_000, 2],
+      [100_001, 2],
+    ] as const) {
+      pool.sawOperation(lastId);
+      expect(await pool.run(statement, [lastId])).to.deep.equal([{ found: lastId }]);
+      expect(await preparedNames(pool), `after operation ${lastId}`).to.have.length(names);
+    }
   });
 
   it('are not prepared with DATABASE_PREPARED_STATEMENTS=false, and do the same', async () => {
@@ -311,10 +327,10 @@ describe('a database without statistics', () => {
   });
   after(() => system.stop());
 
-  it('is worked on by keys, also by plans that were made while it was empty', async () => {
+  it('is worked on by keys, also by plans that were made while it was empty, or short', async () => {
     const { database } = system;
-    // More than the five runs after which PostgreSQL keeps a plan.
-    for (let round = 0; round < 30; round += 1) {
+    // More than the five runs after which PostgreSQL keeps a plan: the first at once, those of lookups from 10,000 operations on.
+    for (let round = 0; round < 90; round += 1) {
       const last = batchOf(Array.from({ length: 500 }, (_, position) => operation(`${round}-${position}`, position)));
       const ids = (await acceptBatches(database, WORKSPACE, [packBatch(last)])).get(last.batchId) ?? [];
       const request = {
@@ -327,6 +343,12 @@ describe('a database without statistics', () => {
       expect((await applyPending(database, request)).settled).to.equal(500);
       await readOutcomes(database, WORKSPACE, last.operations.slice(0, 10));
     }
+    const labels = ['accept_batches', 'read_pending', 'write_fold', 'finish_batches', 'read_outcomes'];
+    const kept = await database.select<{ name: string }>(
+      'SELECT name FROM pg_prepared_statements WHERE generic_plans > 0',
+      [],
+    );
+    for (const label of labels) expect(kept.some(({ name }) => name.startsWith(label))).to.equal(true);
     const before = await scanned(database);
     const batch = batchOf(Array.from({ length: 50 }, (_, position) => operation(`last-${position}`, position)));
     const ids = (await acceptBatches(database, WORKSPACE, [packBatch(batch)])).get(batch.batchId) ?? [];
