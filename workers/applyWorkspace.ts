@@ -3,7 +3,7 @@
 import { describeError, type Logger } from '../src/logger.js';
 import { ApplyError, type ApplyRequest, type ApplyResult, applyPending } from '../src/storage/applyPending.js';
 import type { Database } from '../src/storage/database.js';
-import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
+import { type BatchPart, type BatchPartState, readParts } from '../src/storage/finishBatches.js';
 import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
 import type { ConflictStrategy } from '../src/sync/merge.js';
 import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
@@ -36,7 +36,7 @@ const OLD_AFTER_MICROS = 1_000_000n;
 
 /**
  * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
- * @returns where `parts` stand afterwards
+ * @returns where `parts` stand afterwards; nothing where all of them are settled
  * @throws the driver's error on a transient fault; what was committed before it stays
  */
 export async function applyWorkspace(
@@ -57,7 +57,8 @@ export async function applyWorkspace(
       if (attempt.applied.settled > 0) {
         deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
       }
-      if (!attempt.applied.hasMore) return attempt.applied.states;
+      const { hasMore, hasUnsettled } = attempt.applied;
+      if (!hasMore) return hasUnsettled ? await readParts(deps.database, workspaceId, parts) : [];
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions. Those that are tried
       // one by one are read one by one: reading 500 for each of 500 took the better part of a minute.
       limit = attempt.applied.wasAlone ? 1 : Math.min(limit * 2, deps.transactionSize);

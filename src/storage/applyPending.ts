@@ -4,7 +4,7 @@
 import type { ConflictStrategy, FoldResult, Outcome } from '../sync/merge.js';
 import { foldOperations } from '../sync/merge.js';
 import type { Database } from './database.js';
-import { type BatchPart, type BatchPartState, FINISH, finishBind } from './finishBatches.js';
+import { type BatchPart, FINISH, finishBind } from './finishBatches.js';
 import { lockOn } from './lockWorkspace.js';
 import { operationOf, type PendingRow, READ_PENDING, tasksOf } from './pendingRows.js';
 import type { Session } from './statement.js';
@@ -16,7 +16,7 @@ export interface ApplyRequest {
   upTo: number;
   /** At most this many operations. */
   limit: number;
-  /** The parts of batches whose state is asked for. */
+  /** The parts of batches that are asked about. */
   parts?: BatchPart[];
   /** lww if it is not given. */
   strategy?: ConflictStrategy;
@@ -54,8 +54,8 @@ export interface ApplyResult {
   batchIds: string[];
   /** How long each had waited since it was accepted, in seconds. */
   waitedS: number[];
-  /** Where the request's parts of batches stand afterwards. */
-  states: BatchPartState[];
+  /** Whether something of the request's parts of batches still waits, or has failed. */
+  hasUnsettled: boolean;
 }
 
 /** A transaction that failed and was rolled back, with the operations that it held: the cause is one of them or the surroundings. */
@@ -105,15 +105,22 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
   const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
   const writing = Promise.all([
     rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-    session.run<BatchPartState>(FINISH, finishBind(workspaceId, upTo, parts, now)),
+    session.run<{ hasUnsettled: boolean }>(FINISH, finishBind(workspaceId, upTo, parts, now)),
   ]);
   const { started } = attempt;
   if (started === undefined) sendCommit();
-  const [, states] = await (started === undefined ? writing : endingWith(started, writing));
+  const [, [finished]] = await (started === undefined ? writing : endingWith(started, writing));
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
   const wasAlone = started?.isAlone === true;
   const hasMore = rows.length < found.length || found.length === limit;
-  return { ...summarize(folded), hasMore, wasAlone, batchIds, waitedS: rows.map((row) => row.waitedS), states };
+  return {
+    ...summarize(folded),
+    hasMore,
+    wasAlone,
+    batchIds,
+    waitedS: rows.map((row) => row.waitedS),
+    hasUnsettled: finished?.hasUnsettled ?? false,
+  };
 }
 
 /** Takes the operations that are to be tried now, and marks their start where that is due. */

@@ -21,7 +21,7 @@ export function prepared(label: string, text: string): Statement {
 }
 
 /** In a log that is shorter than this, all indexes of a table look alike to the planner. */
-const LOOKUPS_PREPARED_FROM = 10_000;
+const LOOKUPS_PREPARED_FROM = 1_000;
 
 /**
  * A statement that looks rows up by their keys: prepared, too, but not on a short log, and anew whenever the log has grown tenfold. PostgreSQL

@@ -7,6 +7,7 @@ import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStartMark, readStartMark, writeStartMark } from '../../src/storage/applyStarts.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
+import { readParts } from '../../src/storage/finishBatches.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
 import { findBatch, readOperationsById, readTaskViews } from '../../src/storage/readBatch.js';
@@ -217,9 +218,11 @@ describe('query plans', () => {
     await expectIndexed(async () => {
       const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
       const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, parts, now: () => NOW, newServerId: newUuid };
-      const { settled, states } = await applyPending(database, apply);
-      expect({ settled, states: states.length }).to.deep.equal({ settled: 20, states: 1 });
+      const { settled, hasUnsettled } = await applyPending(database, apply);
+      expect({ settled, hasUnsettled }).to.deep.equal({ settled: 20, hasUnsettled: true });
     }, 500);
+    const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
+    await expectIndexed(async () => expect(await readParts(database, WORKSPACE, parts)).to.have.length(1), 200);
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
   });
 
