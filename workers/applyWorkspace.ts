@@ -58,6 +58,7 @@ export async function applyWorkspace(
         deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
       }
       const { hasMore, hasUnsettled } = attempt.applied;
+      // What fails here fails the jobs, whose retry finds all settled: waiters were told already.
       if (!hasMore) return hasUnsettled ? await readParts(deps.database, workspaceId, parts) : [];
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions. Those that are tried
       // one by one are read one by one: reading 500 for each of 500 took the better part of a minute.

@@ -50,7 +50,8 @@ function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint) {
   }
   const failed = sum((state) => state.failed);
   if (failed > 0) {
-    const first = states.find(({ error }) => error !== null)?.error;
-    throw new UnrecoverableError(`${failed} of ${job.count} operations failed; the first: ${first}`);
+    const first = states.find(({ error }) => error !== null);
+    const where = job.batches === undefined ? '' : ` (batch ${first?.batchId})`;
+    throw new UnrecoverableError(`${failed} of ${job.count} operations failed; the first${where}: ${first?.error}`);
   }
 }

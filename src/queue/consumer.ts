@@ -67,12 +67,13 @@ export function startConsumer(
   worker.on('failed', (job, error) => {
     const isOver = job === undefined || job.finishedOn !== undefined;
     options.onRun(isOver ? 'failed' : 'retried');
-    const batchIds = job === undefined ? [] : batchesOf(job.data).map(({ batchId }) => batchId);
+    const batches = job === undefined ? [] : batchesOf(job.data);
     // The message of failed operations quotes the database, which may quote what the user wrote: the dashboard shows it, not the log.
     const why = error.name === 'UnrecoverableError' ? { error: 'some of its operations failed' } : describeError(error);
     logger.warn('a job did not succeed', {
       jobId: job?.id,
-      batchIds,
+      batches: batches.length,
+      firstBatchId: batches[0]?.batchId,
       workspaceId: job?.data.workspaceId,
       attempts: job?.attemptsMade,
       ...why,

@@ -91,7 +91,9 @@ export function shareJobs(jobs: ApplyJob[], batchSize: number): ApplyJob[] {
     }
     const own = { first: job, others: [], count: job.count };
     groups.push(own);
+    // Behind a part of a large batch nothing joins what stands before it: it would wait for all of that batch.
     if (isWhole) open.set(job.workspaceId, own);
+    else open.delete(job.workspaceId);
   }
   return groups.map(joinJobs);
 }

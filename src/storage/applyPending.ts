@@ -119,7 +119,7 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
     wasAlone,
     batchIds,
     waitedS: rows.map((row) => row.waitedS),
-    hasUnsettled: finished?.hasUnsettled ?? false,
+    hasUnsettled: finished?.hasUnsettled ?? true,
   };
 }
 

@@ -44,7 +44,7 @@ export interface Database {
    * BEGIN; `sendCommit` sends COMMIT behind what was sent before it, and its answer is waited for when `work` has ended.
    */
   pipeline<Result>(work: (session: Session, sendCommit: () => void) => Promise<Result>): Promise<Result>;
-  /** Tells how long the log is by now: the plans of statements are kept by it. @param id of an operation in the log */
+  /** Tells how many operations were accepted by now: the plans of lookups are kept by it. @param id of an operation in the log */
   sawOperation(id: number): void;
   close(): Promise<void>;
 }
@@ -110,8 +110,10 @@ export function openDatabase(
   });
   const { connectionManager } = sequelize;
   let lastId = 0;
-  const nameOn = (statement: Statement) => (options.preparedStatements ? statement.nameAt(lastId) : undefined);
-  const sessionOn = (connection: unknown): Session => openSession(asClient(connection), nameOn);
+  const unnamed = (statement: Statement) => ({ text: statement.at(0).text });
+  const send = options.preparedStatements ? (statement: Statement) => statement.at(lastId) : unnamed;
+  // Alone, a lookup is planned each time: its kept plan would be made without the settings of BEGIN.
+  const sendAlone = options.preparedStatements ? (statement: Statement) => statement.at(0) : unnamed;
 
   async function withClient<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
     const connection = await connectionManager.getConnection({ type: 'write' });
@@ -138,13 +140,13 @@ export function openDatabase(
     transaction: (work) => sequelize.transaction(work),
     run: (statement, bind, transaction) =>
       transaction === undefined
-        ? withClient((client) => sessionOn(client).run(statement, bind))
+        ? withClient((client) => openSession(client, sendAlone).run(statement, bind))
         : // Not prepared: the plan would be made without the settings of BEGIN.
-          openSession(asClient(connectionOf(transaction)), () => undefined).run(statement, bind),
+          openSession(asClient(connectionOf(transaction)), unnamed).run(statement, bind),
     sawOperation: (id) => {
       lastId = Math.max(lastId, id);
     },
-    pipeline: (work) => withClient((client) => runPipeline(client, sessionOn(client), work)),
+    pipeline: (work) => withClient((client) => runPipeline(client, openSession(client, send), work)),
     close: () => sequelize.close(),
   };
 }
@@ -156,11 +158,13 @@ async function runPipeline<Result>(
 ): Promise<Result> {
   let ending: Promise<void> | undefined;
   const commit = () => {
-    writeTogether(client);
-    ending ??= client.query('COMMIT').then(({ command }) => {
-      // What the server answers when a statement before it has failed.
-      if (command !== 'COMMIT') throw new Error('the transaction was rolled back');
-    });
+    if (ending === undefined) {
+      writeTogether(client);
+      ending = client.query('COMMIT').then(({ command }) => {
+        // What the server answers when a statement before it has failed.
+        if (command !== 'COMMIT') throw new Error('the transaction was rolled back');
+      });
+    }
     return ending;
   };
   // Told below, when `work` has ended: the error of a statement before it comes first, and is the one that says what happened.

@@ -43,7 +43,7 @@ export const FINISH = lookup(
 SELECT ${isAny('pending')} OR ${isAny('failed')} AS "hasUnsettled"`,
 );
 
-/** What FINISH is bound to. @param now canonical */
+/** What FINISH is bound to; without parts the range is empty. @param now canonical */
 export function finishBind(workspaceId: string, upTo: number, parts: BatchPart[], now: string): unknown[] {
   const firstId = Math.min(upTo, ...parts.map((part) => part.firstId));
   const lastId = Math.max(0, ...parts.map((part) => part.lastId));
@@ -66,5 +66,9 @@ CROSS JOIN LATERAL (
 
 /** Where parts of batches stand. */
 export function readParts(database: Database, workspaceId: string, parts: BatchPart[]): Promise<BatchPartState[]> {
-  return database.run<BatchPartState>(PARTS, [workspaceId, JSON.stringify(parts)]);
+  return database.pipeline((session, sendCommit) => {
+    const states = session.run<BatchPartState>(PARTS, [workspaceId, JSON.stringify(parts)]);
+    sendCommit();
+    return states;
+  });
 }

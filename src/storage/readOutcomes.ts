@@ -28,7 +28,7 @@ export interface Outcomes {
 // Plan: the workspace's row once, and for each key one look into sync_queue_operation, tasks_pkey and sync_queue_unsettled. LIMIT 1 keeps the
 // planner from joining the keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). Two columns are called
 // opId: the task's is renamed.
-const OUTCOMES = lookup(
+export const OUTCOMES = lookup(
   'read_outcomes',
   `WITH head AS MATERIALIZED (${FEED_HEAD})
 SELECT h.incarnation, q.*, t.id AS "foundId", t."serverId", t.title, t.description, t.completed, t.deleted, t.stub, t."createdAt",

@@ -4,9 +4,8 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 
 export interface Statement {
-  readonly text: string;
-  /** Its name on a connection, given the highest operation id that this process has seen; undefined: it is planned anew each time. */
-  nameAt(lastId: number): string | undefined;
+  /** How it is sent by a process that has seen operations up to this id: without a name it is planned anew each time. */
+  at(lastId: number): { readonly text: string; readonly name?: string };
 }
 
 /**
@@ -16,34 +15,42 @@ export interface Statement {
  *   whoever pools the connections
  */
 export function prepared(label: string, text: string): Statement {
-  const name = nameOf(label, text);
-  return { text, nameAt: () => name };
+  const named = withName(label, text);
+  return { at: () => named };
 }
 
-/** In a log that is shorter than this, all indexes of a table look alike to the planner. */
+/** While fewer operations were accepted than this, all indexes of a table may look alike to the planner. */
 const LOOKUPS_PREPARED_FROM = 1_000;
 
 /**
- * A statement that looks rows up by their keys: prepared, too, but not on a short log, and anew whenever the log has grown tenfold. PostgreSQL
- * keeps the plan of the sixth execution until the tables are analyzed, and the tables of a new database are empty then: reading the
- * outcomes of a batch took 31 ms on average among up to 11,000 rows that way. Planning each time costs 0.2 to 0.5 ms a statement: a fifth of PostgreSQL's
- * time with batches of one operation.
+ * A statement that looks rows up by their keys, for pipelines, which plan with the settings of BEGIN in database.ts. It is prepared, too, but
+ * not in a new database, and anew whenever ten times as many operations were accepted. PostgreSQL keeps the plan of the sixth execution until
+ * the tables are analyzed, and the tables of a new database are empty then: reading the outcomes of a batch took 31 ms on average among
+ * up to 11,000 rows that way. (Where the log was pruned to little, only ANALYZE renews a plan, which autovacuum runs.) Planning each time costs
+ * 0.2 to 0.8 ms a statement, half of PostgreSQL's time for an operation that comes alone.
  */
 export function lookup(label: string, text: string): Statement {
-  const name = nameOf(label, text);
+  const planned = { text };
+  // The magnitude stands in the text, too: PgBouncer gives statements of one text one name, and so one plan.
+  const named: ReturnType<Statement['at']>[] = [];
   return {
-    text,
-    nameAt: (lastId) => (lastId < LOOKUPS_PREPARED_FROM ? undefined : `${name}_${String(lastId).length}`),
+    at(lastId) {
+      if (lastId < LOOKUPS_PREPARED_FROM) return planned;
+      const digits = String(lastId).length;
+      named[digits] ??= withName(label, `${text} /* from 10^${digits - 1} operations on */`);
+      return named[digits];
+    },
   };
 }
 
-/** A statement that is planned each time it runs: where it runs too seldom to gain from more. */
+/** A statement that is planned each time it runs: where it runs seldom, or where Sequelize's transactions plan it without BEGIN's settings. */
 export function planned(text: string): Statement {
-  return { text, nameAt: () => undefined };
+  const unnamed = { text };
+  return { at: () => unnamed };
 }
 
-function nameOf(label: string, text: string): string {
-  return `${label}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}`;
+function withName(label: string, text: string) {
+  return { text, name: `${label}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}` };
 }
 
 /** Columns that make a transaction look rows up by their keys, as BEGIN in database.ts does, beside whatever else a statement reads. */
@@ -85,17 +92,13 @@ export class PipelinedClient extends pg.Client {
   }
 }
 
-/** @param nameOn how statements are called on this connection; undefined sends one as a new one */
-export function openSession(client: pg.Client, nameOn: (statement: Statement) => string | undefined): Session {
+/** @param send how a statement is sent on this connection */
+export function openSession(client: pg.Client, send: (statement: Statement) => ReturnType<Statement['at']>): Session {
   return {
     async run<Row extends object>(statement: Statement, bind: readonly unknown[]) {
       try {
         writeTogether(client);
-        const values = [...bind];
-        const name = nameOn(statement);
-        const { text } = statement;
-        const query = name === undefined ? { text, values } : { name, text, values };
-        return (await client.query<Row>(query)).rows;
+        return (await client.query<Row>({ ...send(statement), values: [...bind] })).rows;
       } catch (error) {
         throw isStale(error) ? new StaleStatement(error.message, { cause: error }) : error;
       }

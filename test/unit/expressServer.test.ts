@@ -11,6 +11,10 @@ describe('the server of an Express application', () => {
     '/inner',
     express().get('/hello', (request, response) => void response.send(`hello ${request.query.name}`)),
   );
+  app.use('/inner', (request, response) => {
+    seen.arrivedAs = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)];
+    response.json(request.originalUrl);
+  });
   app.use(express.json());
   app.post('/echo', (request, response) => {
     seen.arrivedAs = [Object.getPrototypeOf(request), Object.getPrototypeOf(response)];
@@ -48,8 +52,11 @@ describe('the server of an Express application', () => {
     expect(seen.arrivedAs[1]).to.equal(seen.bornAs[1]);
   });
 
-  it('serves applications that are mounted in it', async () => {
+  it('serves applications that are mounted in it, and goes on behind them as before', async () => {
     const answer = await fetch(`${url}/inner/hello?name=you`);
     expect(await answer.text()).to.equal('hello you');
+    const behind = await fetch(`${url}/inner/elsewhere`);
+    expect(await behind.json()).to.equal('/inner/elsewhere');
+    expect(seen.arrivedAs).to.deep.equal(seen.bornAs);
   });
 });

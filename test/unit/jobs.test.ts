@@ -59,6 +59,11 @@ describe('jobs', () => {
     expect(shared).to.deep.include(given.at(-1));
   });
 
+  it('are not shared across a large batch, which would have to be applied first', () => {
+    const jobs = shareJobs([...batch('a', 1, 7), ...batch('large', 8, 130), ...batch('b', 138, 2)], SIZE);
+    expect(jobs.map(({ lastId }) => lastId)).to.deep.equal([7, 57, 107, 137, 139]);
+  });
+
   it('that come alone stay as they are', () => {
     expect(shareJobs(batch('a', 1, 3), SIZE)).to.deep.equal(batch('a', 1, 3));
     expect(shareJobs([], SIZE)).to.deep.equal([]);
