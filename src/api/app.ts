@@ -26,7 +26,7 @@ export function createApp(deps: ApiDeps): Express {
   app.use(requestContext(deps));
   allowOrigins(app, deps.config.corsOrigins);
   // Before everything else: what is refused should cost as little as it can.
-  app.use(shedLoad(deps.admission));
+  app.use(shedLoad(deps.admission, deps.config.bodyLimitBytes));
   app.use(serviceRoutes(deps), metricsRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));

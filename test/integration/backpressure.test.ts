@@ -1,5 +1,6 @@
 // I8: an overload is answered 429 or 503 with Retry-After; nothing that was accepted is lost by it.
 import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { expectProblem } from '../support/contract.js';
@@ -152,6 +153,32 @@ describe('a server that is behind', () => {
       expect(await shedBy(system, 'event_loop_lag')).to.be.at.least(1);
     } finally {
       clearInterval(busy);
+      await system.stop();
+    }
+  });
+});
+
+describe('a body that is too large to be read', () => {
+  it('keeps nobody out who arrives at the same moment', async () => {
+    const system = await withQueue(startSystem(import.meta.url, {}));
+    const { hostname, port } = new URL(system.url);
+    const post = (body: string) =>
+      `POST /api/sync/batch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    try {
+      for (let round = 0; round < 10; round += 1) {
+        const sockets = [1, 2].map(() => connect(Number(port), hostname));
+        const firstLine = async (socket: Socket) =>
+          String((await once(socket, 'data'))[0]).slice(0, 'HTTP/1.1 000'.length);
+        // Answered once, both connections are known to the server, and what they bring next is read in one turn of its event loop.
+        for (const socket of sockets) socket.write('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+        expect(await Promise.all(sockets.map(firstLine))).to.deep.equal(['HTTP/1.1 200', 'HTTP/1.1 200']);
+        const answers = sockets.map(firstLine);
+        sockets[0]?.write(post(`{"items":["${'x'.repeat(2 * system.config.bodyLimitBytes)}"]}`));
+        sockets[1]?.write(post('{"items":[]}'));
+        expect(await Promise.all(answers)).to.deep.equal(['HTTP/1.1 413', 'HTTP/1.1 400']);
+        for (const socket of sockets) socket.destroy();
+      }
+    } finally {
       await system.stop();
     }
   });

@@ -10,17 +10,18 @@ const UNKNOWN_BYTES = 16_384;
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /** Checks every write below /api, and the reads that go through a whole workspace. */
-export function shedLoad(admission: Admission): RequestHandler {
+export function shedLoad(admission: Admission, bodyLimitBytes: number): RequestHandler {
   return async (request, _response, next) => {
-    if (isExpensive(request)) admission.checkLoad(bytesOf(request));
+    if (isExpensive(request)) admission.checkLoad(bytesToRead(request, bodyLimitBytes));
     if (request.method === 'POST' && request.path === BATCH_PATH) await admission.checkBacklog(workspaceOf(request));
     next();
   };
 }
 
-/** What it says; a body in chunks says nothing. */
-function bytesOf(request: Request): number {
-  return Number(request.get('content-length')) || UNKNOWN_BYTES;
+/** What it says; a body in chunks says nothing. One that is too large is refused unread: what it claims must not keep others out. */
+function bytesToRead(request: Request, limitBytes: number): number {
+  const bytes = Number(request.get('content-length')) || UNKNOWN_BYTES;
+  return bytes > limitBytes ? 0 : bytes;
 }
 
 function isExpensive(request: Request): boolean {
