@@ -37,7 +37,7 @@ export const overload: Scenario = {
     const peak = await calibrate(stack, flood);
     const findings = await overwhelm(context, stack, flood, peak);
     const acknowledged = flood.acknowledged();
-    flood.close();
+    await flood.close();
     measures.operations = flood.sent();
     measures.acknowledged = acknowledged;
     findings.push(...(await checkNothingLost(stack, acknowledged, measures)));
