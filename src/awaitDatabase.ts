@@ -1,5 +1,5 @@
 // Starting beside a database that is not there yet (a whole machine boots, a platform restarts it): wait, and say so, until it
-// answers and is migrated. BullMQ's PostgreSQL backend must not be touched before: it keeps its first failure for ever.
+// answers and is migrated.
 import type { Config } from '../config/index.js';
 import { type DatabaseAddress, resolveDatabaseAddress } from './databaseAddress.js';
 import { describeError, type Logger } from './logger.js';

@@ -1,23 +1,18 @@
 // Where the queue lives: Redis when there is a REDIS_URL, else BullMQ's PostgreSQL backend on the product's own database.
 // Producers fail fast (a request waits for them); workers wait for their connection as long as it takes.
-import {
-  type BackendFactory,
-  createPostgresBackend,
-  createRedisBackend,
-  type IQueueBackend,
-  type PostgresPoolConfig,
-  setDefaultBackendFactory,
-} from 'bullmq';
+import { type BackendFactory, createRedisBackend, type IQueueBackend, setDefaultBackendFactory } from 'bullmq';
 import { Redis, type RedisOptions } from 'ioredis';
+import type pg from 'pg';
 import type { DatabaseAddress } from '../databaseAddress.js';
 import { createSilenceWatch } from '../silence.js';
+import { AttendedClient, QueueBackend, QueueDatabase } from './queueDatabase.js';
 
 export type QueueAddress =
   | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number }
   | { kind: 'postgres'; database: DatabaseAddress; connectTimeoutMs: number };
 
 /** What a queue or worker of ours is connected to; the backend factory picks BullMQ's own one by it. */
-export type QueueConnection = Redis | PostgresPoolConfig;
+export type QueueConnection = Redis | pg.PoolConfig;
 
 export interface QueueSettings {
   redisUrl: string | undefined;
@@ -55,6 +50,12 @@ function redisOptions(url: string, verifyTls: boolean): RedisOptions {
     ...(parsed.protocol === 'rediss:' ? { tls: { servername: host, rejectUnauthorized: verifyTls } } : {}),
   };
 }
+
+/**
+ * How long a worker waits before it writes or asks again what a queue that was away did not take. BullMQ's 15 s begin anew with nothing,
+ * and a worker that is to stop waits for them: after PostgreSQL had restarted that took longer than it is given.
+ */
+export const RUN_RETRY_DELAY_MS = 1_000;
 
 /** How long a client waits before it tries to reach Redis again, in ms. */
 const reconnectDelayMs = (attempt: number) => Math.min(attempt * 100, 2_000);
@@ -108,22 +109,25 @@ function cutWhenSilent(redis: Redis, limitMs: number): Redis {
   return redis;
 }
 
-/** Settings of a pool for BullMQ's PostgreSQL backend. */
-export function postgresPool(address: QueueAddress & { kind: 'postgres' }, max: number): PostgresPoolConfig {
+/** @param max one more where a worker waits for jobs */
+export function postgresPool(address: QueueAddress & { kind: 'postgres' }, max: number) {
   return {
     ...address.database,
     max,
     application_name: 'task-sync queue',
     connectionTimeoutMillis: address.connectTimeoutMs,
     keepAlive: true,
+    // The session that waits for jobs may have nothing to say for an hour.
+    keepAliveInitialDelayMillis: 10_000,
+    Client: AttendedClient,
   };
 }
 
 const createBackend: BackendFactory<IQueueBackend, QueueConnection> = (name, options, role) => {
   const { connection, ...rest } = options;
-  return connection instanceof Redis
-    ? createRedisBackend(name, { ...rest, connection }, role)
-    : createPostgresBackend(name, { ...rest, connection }, role);
+  if (connection instanceof Redis) return createRedisBackend(name, { ...rest, connection }, role);
+  const database = new QueueDatabase(connection, role?.withBlockingConnection === true ? name : undefined);
+  return new QueueBackend(database, name, { ...rest, connection: database.pool });
 };
 
 // The default of the process instead of an argument of each class, because Bull Board takes only a Queue of the default type.

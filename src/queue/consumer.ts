@@ -2,7 +2,7 @@
 import { type Job, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
 import { backoffDelayMs, type RetryOptions } from '../sync/retryPolicy.js';
-import { connectWorker, postgresPool, type QueueAddress } from './backend.js';
+import { connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
 import { type ApplyJob, batchesOf, QUEUE_NAME } from './jobs.js';
 
 /** Thrown by a job that wants to be run again after `delayMs`. */
@@ -49,6 +49,7 @@ export function startConsumer(
     ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
     concurrency: options.concurrency,
     lockDuration: LOCK_DURATION_MS,
+    runRetryDelay: RUN_RETRY_DELAY_MS,
     settings: {
       backoffStrategy: (attemptsMade, _type, error) =>
         error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),

@@ -3,7 +3,7 @@
 // makes it again at its start and now and then.
 import { Queue, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
-import { connectProducer, connectWorker, postgresPool, type QueueAddress } from './backend.js';
+import { connectProducer, connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
 import { closeQueue, withTimeLimit } from './producer.js';
 
 export const MAINTENANCE_QUEUE_NAME = 'maintenance';
@@ -42,7 +42,11 @@ export function startMaintenance(
   const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
   const pool = (max: number) => (address.kind === 'postgres' ? postgresPool(address, max) : {});
   const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool(1), ...prefix });
-  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run(), { connection: redis?.waits ?? pool(2), ...prefix });
+  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run(), {
+    connection: redis?.waits ?? pool(2),
+    ...prefix,
+    runRetryDelay: RUN_RETRY_DELAY_MS,
+  });
   const ignore = (error: unknown) => logger.debug('scheduled work: the queue does not answer', describeError(error));
   queue.on('error', ignore);
   worker.on('error', ignore);

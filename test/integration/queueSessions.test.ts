@@ -1,0 +1,101 @@
+// Sessions of a queue in PostgreSQL that end at the worst moments: the process lives, takes its jobs as before, and stops in time.
+import { expect } from 'chai';
+import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
+import { createLogger } from '../../src/logger.js';
+import { queueAddress } from '../../src/queue/backend.js';
+import { type Consumer, startConsumer } from '../../src/queue/consumer.js';
+import { testBackend } from '../support/environment.js';
+import { createItem, newId } from '../support/operations.js';
+import { type Moment, type SessionProxy, startSessionProxy } from '../support/sessionProxy.js';
+import { eventually, type System, startSystem } from '../support/system.js';
+
+const logger = createLogger({ level: 'error', process: 'test' });
+
+describe('the sessions of a queue in PostgreSQL', () => {
+  if (testBackend !== 'postgres') return;
+
+  let system: System;
+  let proxy: SessionProxy;
+  let taken = 0;
+  before(async () => {
+    system = await startSystem(import.meta.url, { workers: 0 });
+    proxy = await startSessionProxy(system.config.database.url ?? '');
+  });
+  after(async () => {
+    proxy.close();
+    await system.stop();
+  });
+
+  async function startTaking(work: () => Promise<unknown> = async () => undefined): Promise<Consumer> {
+    const address = queueAddress(system.config.queue, await resolveDatabaseAddress(proxy.url, 5_000), 5_000);
+    const { retry } = system.config;
+    const options = { concurrency: 1, retry, random: Math.random, logger, onRun: () => undefined };
+    const take = () => {
+      taken += 1;
+      return work();
+    };
+    return startConsumer(address, take, options);
+  }
+
+  const push = () => system.push([createItem(newId('task'))], {}, { prefer: 'respond-async' });
+
+  /** Pushes a batch. @returns how long its job took to be taken, in ms */
+  async function takeOne(): Promise<number> {
+    const before = taken;
+    const startedAt = performance.now();
+    await push();
+    await eventually(() => taken > before);
+    return performance.now() - startedAt;
+  }
+
+  /** At least one session ends at this moment. */
+  async function endAt(moment: Moment) {
+    const before = proxy.ended();
+    proxy.endAt(moment);
+    proxy.cut();
+    await eventually(() => proxy.ended() > before);
+    proxy.endAt();
+  }
+
+  for (const moment of ['ready', 'first statement'] as const) {
+    it(`may end when they are new (${moment}), also the first ones of a worker`, async () => {
+      proxy.endAt(moment);
+      const consumer = await startTaking();
+      await endAt(moment);
+      await takeOne();
+      await consumer.close();
+    });
+  }
+
+  for (const moment of ['ready', 'first statement', 'listening'] as const) {
+    it(`may end when they take the place of others (${moment}), and jobs are heard of as before`, async () => {
+      const consumer = await startTaking();
+      await takeOne();
+      await endAt(moment);
+      // The first one may have to be looked for.
+      await takeOne();
+      await takeOne();
+      expect(await takeOne(), 'told, not found after the wait of 5 s').to.be.lessThan(4_000);
+      await consumer.close();
+    });
+  }
+
+  it('may be away when a job has ended; a worker that stops does not wait for long', async () => {
+    let finish: () => void = () => undefined;
+    const worked = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const consumer = await startTaking(() => worked);
+    await takeOne();
+    proxy.refuse();
+    proxy.cut();
+    // Until the pool has seen it, and what the worker asks next is refused.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    finish();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const startedAt = performance.now();
+    await consumer.close();
+    expect(performance.now() - startedAt).to.be.lessThan(5_000);
+    await proxy.accept();
+  });
+});
