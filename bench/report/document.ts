@@ -36,6 +36,9 @@ The peers do the same work in their own protocols, on the same machine in the sa
   queue or answer: what PostgreSQL itself takes.
 - **the same code without a queue:** the product's api, whose jobs the worker's processor applies in the same process.`;
 
+const WHERE_IT_GOES = `What a target that is not reached is short of, by process and by function, and what was tried:
+[0014](decisions/0014-small-requests.md#where-the-time-goes), [0012](decisions/0012-hot-path.md).`;
+
 const NOT_MEASURED = 'Nothing has been published yet: `npm run bench -- --publish` measures and writes this page.';
 
 export function performanceDocument(run: RunResult): string {
@@ -51,6 +54,7 @@ export function performanceDocument(run: RunResult): string {
     HOW_TO_READ,
     '## Targets',
     targetTable(judgeTargets(run)),
+    WHERE_IT_GOES,
     ...(chartOf(run).length === 0 ? [] : ['![Pushes and pulls beside the peers](performance.svg)']),
     ...sections,
     '## Measure it yourself',
