@@ -1,8 +1,8 @@
 // The change feed as routes use it: cursors become positions and back, and pages are cut so that nothing is skipped or shown twice.
 import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
-import { FeedCompacted, readBucket, readChanges, readFeedHead } from '../storage/readChanges.js';
-import type { TaskView } from '../storage/taskView.js';
+import { FeedCompacted, readFeedHead } from '../storage/readChanges.js';
+import { readPage } from '../storage/readPage.js';
 import type { WrittenTask } from '../storage/writeTask.js';
 import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
 import { invalidRequest } from './request.js';
@@ -58,32 +58,34 @@ function expired(why: string): ApiError {
 }
 
 export interface FeedPage {
-  changes: TaskView[];
+  /** The changes as JSON, with the separator between them. */
+  text: string;
+  count: number;
   hasMore: boolean;
   /** The feed behind this page. */
   next: Feed;
 }
 
-/** Reads at most `limit` changes from where the feed stands. @throws ApiError cursor_expired when compaction has passed it meanwhile */
-export async function readPage(database: Database, feed: Feed, limit: number): Promise<FeedPage> {
-  const found = await readFrom(database, feed, limit + 1);
-  const changes = found.slice(0, limit);
-  const hasMore = found.length > limit;
-  const lastSeq = changes.at(-1)?.seq ?? feed.position.seq;
+/**
+ * Reads at most `limit` changes from where the feed stands.
+ * @param form.separator what stands between two changes
+ * @throws ApiError cursor_expired when compaction has passed it meanwhile
+ */
+export async function readFeedPage(
+  database: Database,
+  feed: Feed,
+  form: { limit: number; separator: string },
+): Promise<FeedPage> {
+  const { workspaceId, bucket, position } = feed;
+  const page = await readPage(database, workspaceId, { ...position, bucket }, form).catch((error: unknown) => {
+    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
+  });
+  const { text, count, hasMore } = page;
+  const lastSeq = page.lastSeq ?? position.seq;
   // The head was read before the page: at the end of the feed everything up to it has been seen, tombstones left out included.
   const seq = hasMore ? lastSeq : Math.max(lastSeq, feed.headSeq);
-  const { liveUntil } = feed.position;
-  return { changes, hasMore, next: { ...feed, position: { seq, liveUntil: seq >= liveUntil ? 0 : liveUntil } } };
-}
-
-async function readFrom(database: Database, feed: Feed, limit: number): Promise<TaskView[]> {
-  const { workspaceId, bucket, position } = feed;
-  if (bucket !== undefined) return readBucket(database, workspaceId, bucket, position.seq, limit);
-  try {
-    return await readChanges(database, workspaceId, position, limit);
-  } catch (error) {
-    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
-  }
+  const liveUntil = seq >= position.liveUntil ? 0 : position.liveUntil;
+  return { text, count, hasMore, next: { ...feed, position: { seq, liveUntil } } };
 }
 
 /** Makes the cursors of a workspace's seqs. @param incarnation see FeedHead */

@@ -2,7 +2,6 @@
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
 import type { Transaction } from 'sequelize';
 import type { Database } from './database.js';
-import { BUCKET_OF_TASK } from './readDigest.js';
 import { BY_KEYS_ONLY, planned, prepared } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
@@ -87,16 +86,6 @@ export async function readChanges(
   // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
   if (Math.max(after.seq, after.liveUntil) < (rows[0]?.floorSeq ?? 0)) throw new FeedCompacted();
   return rows.flatMap(({ floorSeq, ...row }) => (row.id === null ? [] : [row]));
-}
-
-// Walks the workspace by seq and hashes every id: an index by bucket would cost every write, for a read that repairs what never breaks.
-const BUCKET = `
-SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-WHERE t.workspace_id = $1 AND t.seq > $2 AND NOT t.deleted AND ${BUCKET_OF_TASK} = $3 ORDER BY t.seq LIMIT $4`;
-
-/** At most `limit` live tasks of a bucket of the digest that changed after `seq`, by seq. */
-export function readBucket(database: Database, workspaceId: string, bucket: number, seq: number, limit: number) {
-  return database.select<TaskView>(BUCKET, [workspaceId, seq, bucket, limit]);
 }
 
 /** The last seq of each of the workspaces. */

@@ -23,6 +23,9 @@ export const UNSETTLED_JOIN = `LEFT JOIN LATERAL (
     FROM sync_queue q WHERE q.workspace_id = t.workspace_id AND q.task_id = t.id AND q.status <> 'synced'
   ) unsettled ON true`;
 
-/** Belongs to the columns where UNSETTLED_JOIN is joined. A write that was applied after the failure makes the task synced again. */
-export const SYNC_STATUS_COLUMN = `CASE WHEN unsettled.pending THEN 'pending'
-    WHEN unsettled.failed_at >= t.last_synced_at THEN 'error' ELSE 'synced' END AS "syncStatus"`;
+/** The sync status where UNSETTLED_JOIN is joined. A write that was applied after the failure makes the task synced again. */
+export const SYNC_STATUS = `CASE WHEN unsettled.pending THEN 'pending'
+    WHEN unsettled.failed_at >= t.last_synced_at THEN 'error' ELSE 'synced' END`;
+
+/** Belongs to TASK_COLUMNS where UNSETTLED_JOIN is joined. */
+export const SYNC_STATUS_COLUMN = `${SYNC_STATUS} AS "syncStatus"`;

@@ -1,5 +1,7 @@
 // The change feed (I6): a device that follows its cursor misses nothing and sees nothing twice, whoever writes meanwhile.
 import { expect } from 'chai';
+import fc from 'fast-check';
+import { refuseTitles } from '../support/faults.js';
 import { type System, startSystem } from '../support/system.js';
 
 interface Task {
@@ -155,6 +157,45 @@ describe('the change feed', () => {
     const page = (await get('?limit=5000')).body;
     expect(lines).to.deep.equal(page.changes);
     expect((await get(`?cursor=${cursor}`)).body.changes).to.deep.equal([]);
+  });
+
+  it('writes each task as its own address does, whatever is in it, waiting and failed ones too', async () => {
+    const { cursor } = (await get()).body;
+    const stored = fc.string({ unit: 'binary', maxLength: 60 }).filter((text) => !text.includes('\0'));
+    const texts = fc.sample(stored, { numRuns: 150, seed: 9 });
+    const hostile = [
+      '"',
+      '\\',
+      '\u2028\u2029',
+      '\b\f\n\r\t\v\x01\x1f\x7f',
+      '</script>',
+      '\u{1f600}',
+      "'; --",
+      '%s $1 \\u0041',
+    ];
+    const items = [...hostile, ...texts].map((text, index) =>
+      item(index % 9 === 8 ? 'update' : 'create', `text-${index - (index % 9 === 8 ? 1 : 0)}`, `text-${index}`, {
+        title: `T${text}`,
+        description: index % 3 === 0 ? null : text,
+        completed: index % 2 === 0,
+      }),
+    );
+    expect((await system.push(items)).body.summary).to.include({ success: items.length });
+    await refuseTitles(system.database, 'Never', '22023');
+    await system.push([item('update', 'text-0', 'failing', { title: 'Never' })]);
+    const page = await (await fetch(`${system.url}${PATH}?cursor=${cursor}&limit=1000`)).text();
+    const accept = { accept: 'application/x-ndjson' };
+    const lines = (await (await fetch(`${system.url}${PATH}?cursor=${cursor}`, { headers: accept })).text()).split(
+      '\n',
+    );
+    const { changes } = JSON.parse(page);
+    expect(changes).to.have.length(items.length - Math.floor(items.length / 9));
+    expect(changes[0].sync_status).to.equal('error');
+    for (const { id } of changes) {
+      const own = await (await fetch(`${system.url}/api/tasks/${id}`)).text();
+      expect(page).to.include(own);
+      expect(lines).to.include(own);
+    }
   });
 
   it('refuses what is no cursor with 400, and a cursor of another feed with 410 and what to do', async () => {

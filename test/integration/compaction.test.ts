@@ -1,7 +1,7 @@
 // Compaction (I2, I4, I6): what was deleted stays deleted for devices that slept through the retention, and they are told to start over;
 // the log keeps what is not settled.
 import { expect } from 'chai';
-import { openFeed, readPage } from '../../src/api/feed.js';
+import { openFeed, readFeedPage } from '../../src/api/feed.js';
 import { ApiError } from '../../src/errors.js';
 import { countStubs, DAY_MS, KEEP_ALL, readFloor, runCompaction } from '../support/compaction.js';
 import { expectBatch, expectProblem } from '../support/contract.js';
@@ -143,13 +143,15 @@ describe('compaction', () => {
     const bootstrap = await openFeed(system.database, 'default', undefined);
     sleepDays(91);
     await runCompaction(system, () => nowMs);
-    const refused = await readPage(system.database, feed, 10).then(
+    const form = { limit: 5_000, separator: ',' };
+    const refused = await readFeedPage(system.database, feed, form).then(
       () => undefined,
       (error: unknown) => error,
     );
     expect(refused).to.be.instanceOf(ApiError).and.include({ code: 'cursor_expired' });
-    const listed = await readPage(system.database, bootstrap, 5_000);
-    expect(listed.changes.map((task) => task.id))
+    const listed = await readFeedPage(system.database, bootstrap, form);
+    const tasks: { id: string }[] = JSON.parse(`[${listed.text}]`);
+    expect(tasks.map((task) => task.id))
       .to.include(live)
       .and.not.include(id);
   });

@@ -13,6 +13,7 @@ import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
 import { findBatch, readOperationsById, readTaskViews } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
 import { readOutcomes } from '../../src/storage/readOutcomes.js';
+import { readPage } from '../../src/storage/readPage.js';
 import { countQueue, listQueue, requeue } from '../../src/storage/readQueue.js';
 import { findTask, listTasks, TASK_SORTS } from '../../src/storage/readTasks.js';
 import { recordAttempt, recordFailure } from '../../src/storage/recordFailure.js';
@@ -150,6 +151,8 @@ describe('query plans', () => {
   it('reads the change feed from its beginning, its middle and its end', async () => {
     for (const seq of [0, COUNT / 2, COUNT - 3]) {
       await expectIndexed(() => readChanges(system.database, WORKSPACE, { seq, liveUntil: 0 }, 501), 1_500);
+      const start = { seq, liveUntil: 0, bucket: undefined };
+      await expectIndexed(() => readPage(system.database, WORKSPACE, start, { limit: 500, separator: ',' }), 2_000);
     }
     // It also looks through the server's list of databases, of which other tests make some.
     await expectIndexed(() => readFeedHead(system.database, WORKSPACE), 500);

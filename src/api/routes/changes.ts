@@ -5,9 +5,8 @@ import Joi from 'joi';
 import { DIGEST_BUCKETS } from '../../storage/readDigest.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
-import { cursorOf, type Feed, openFeed, readPage } from '../feed.js';
+import { cursorOf, type Feed, type FeedPage, openFeed, readFeedPage } from '../feed.js';
 import { route } from '../middleware/methods.js';
-import { presentTask } from '../present.js';
 import { invalidRequest, readQuery, workspaceOf } from '../request.js';
 import { abortOnEnd } from '../waiting.js';
 
@@ -15,8 +14,8 @@ const PAGE_DEFAULT = 500;
 const PAGE_MAX = 5_000;
 const WAIT_MAX_S = 30;
 const LINES = 'application/x-ndjson';
-/** Changes that a stream of lines reads at once: what the server holds in memory for it. */
-const LINES_A_READ = 250;
+/** Changes that a stream of lines reads at once: the server holds two such pages in memory for it. */
+const LINES_FORM = { limit: 250, separator: '\n' };
 
 export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
@@ -47,30 +46,32 @@ const changes =
     response.vary('Accept');
     if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
     const page = await readOrWait(deps, response, feed, limit, wait * 1_000);
-    response.set('Sync-Cursor', cursorOf(page.next)).json({
-      changes: page.changes.map(presentTask),
-      cursor: cursorOf(page.next),
-      has_more: page.hasMore,
-      server_time: fromMicros(deps.clock.nowMicros()),
-    });
+    response.set('Sync-Cursor', cursorOf(page.next)).type('json').send(pageJson(page, deps.clock.nowMicros()));
   };
+
+/** {changes, cursor, has_more, server_time}; the changes are JSON already. */
+function pageJson({ text, hasMore, next }: FeedPage, nowMicros: bigint): string {
+  const rest = JSON.stringify({ cursor: cursorOf(next), has_more: hasMore, server_time: fromMicros(nowMicros) });
+  return `{"changes":[${text}],${rest.slice(1)}`;
+}
 
 /** A page; an empty one only after waiting `waitMs` for a change, or when the client or this process goes. */
 async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: number, waitMs: number) {
   const ending = abortOnEnd(response, deps.stopping);
   const deadline = performance.now() + waitMs;
-  let page = await readPage(deps.database, feed, limit);
+  const form = { limit, separator: ',' };
+  let page = await readFeedPage(deps.database, feed, form);
   try {
-    while (page.changes.length === 0 && !ending.signal.aborted) {
+    while (page.count === 0 && !ending.signal.aborted) {
       const remainingMs = deadline - performance.now();
       if (remainingMs <= 0) break;
       const watch = deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1);
       try {
         // Looked at after the watch began: a change in between is in the page or rings.
-        page = await readPage(deps.database, page.next, limit);
-        if (page.changes.length === 0) {
+        page = await readFeedPage(deps.database, page.next, form);
+        if (page.count === 0) {
           await watch.next(remainingMs, ending.signal);
-          page = await readPage(deps.database, page.next, limit);
+          page = await readFeedPage(deps.database, page.next, form);
         }
       } finally {
         watch.end();
@@ -85,21 +86,30 @@ async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: 
 /** Streams the feed to its end, one change a line, the cursor last; the client's pace sets ours. */
 async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
   response.type(LINES);
-  async function* lines() {
-    for (let feed = start, hasMore = true; hasMore; ) {
-      const page = await readPage(deps.database, feed, LINES_A_READ);
-      ({ next: feed, hasMore } = page);
-      const text = page.changes.map((task) => `${JSON.stringify(presentTask(task))}\n`).join('');
-      yield hasMore ? text : `${text}${JSON.stringify({ cursor: cursorOf(feed) })}\n`;
-    }
-  }
   const ending = abortOnEnd(response, deps.stopping);
   try {
-    await pipeline(lines, response, { signal: ending.signal });
+    await pipeline(readLines(deps, start), response, { signal: ending.signal });
   } catch (error) {
     // The client or this process went: an answer without its last line, the cursor, is not complete.
     if (!ending.signal.aborted) throw error;
   } finally {
     ending.dispose();
+  }
+}
+
+/** A page is read while the client takes the one before: two are in memory, whatever the feed holds. */
+async function* readLines(deps: ApiDeps, start: Feed) {
+  const read = (feed: Feed) => {
+    const reading = readFeedPage(deps.database, feed, LINES_FORM);
+    // Seen when it is waited for; where the client has gone nobody does.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  for (let reading = read(start), hasMore = true; hasMore; ) {
+    const page = await reading;
+    hasMore = page.hasMore;
+    if (hasMore) reading = read(page.next);
+    const text = page.count === 0 ? '' : `${page.text}\n`;
+    yield hasMore ? text : `${text}${JSON.stringify({ cursor: cursorOf(page.next) })}\n`;
   }
 }
