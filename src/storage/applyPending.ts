@@ -100,19 +100,21 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
     session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit, request.oldBefore ?? null]),
   ]);
   const rows = await start(found, request, attempt);
+  const hasMore = rows.length < found.length || found.length === limit;
+  // Behind the last operation no batch is settled yet: of a backlog of 100,000 operations thousands would be looked at each time.
+  const finishedUpTo = hasMore ? (rows.at(-1)?.queueId ?? upTo) : upTo;
   const now = request.now();
   const operations = rows.map(operationOf);
   const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
   const writing = Promise.all([
     rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-    session.run<{ hasUnsettled: boolean }>(FINISH, finishBind(workspaceId, upTo, parts, now)),
+    session.run<{ hasUnsettled: boolean }>(FINISH, finishBind(workspaceId, finishedUpTo, parts, now)),
   ]);
   const { started } = attempt;
   if (started === undefined) sendCommit();
   const [, [finished]] = await (started === undefined ? writing : endingWith(started, writing));
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
   const wasAlone = started?.isAlone === true;
-  const hasMore = rows.length < found.length || found.length === limit;
   return {
     ...summarize(folded),
     hasMore,

@@ -27,6 +27,9 @@ export function createFlood(url: string, batchSize: number, signal: AbortSignal)
   let number = 0;
   let sent = 0;
 
+  /** Refused, and to be sent again: nothing of it was stored. */
+  const refused: string[] = [];
+
   function makeBody(): string {
     const items = Array.from({ length: batchSize }, () => {
       number += 1;
@@ -37,16 +40,19 @@ export function createFlood(url: string, batchSize: number, signal: AbortSignal)
 
   async function push(): Promise<void> {
     sent += 1;
-    const request = { method: 'POST', path: '/api/sync/batch', headers, body: makeBody() } as const;
-    const { statusCode, retryAfter } = await pool.request(request).then(
-      async ({ statusCode, headers, body }) => {
-        await body.dump();
-        return { statusCode, retryAfter: headers['retry-after'] };
-      },
-      () => ({ statusCode: 0, retryAfter: undefined }),
-    );
+    const batch = refused.pop() ?? makeBody();
+    const { statusCode, retryAfter } = await pool
+      .request({ method: 'POST', path: '/api/sync/batch', headers, body: batch })
+      .then(
+        async ({ statusCode, headers, body }) => {
+          await body.dump();
+          return { statusCode, retryAfter: headers['retry-after'] };
+        },
+        () => ({ statusCode: 0, retryAfter: undefined }),
+      );
     statuses[statusCode] = (statuses[statusCode] ?? 0) + 1;
     const isRefusal = statusCode === 429 || statusCode === 503;
+    if (isRefusal) refused.push(batch);
     const isWrong = isRefusal ? retryAfter === undefined : ![0, 200, 202].includes(statusCode);
     if (isWrong && faults.length < FAULTS_MAX)
       faults.push(`a batch was answered ${statusCode}, Retry-After ${retryAfter}`);

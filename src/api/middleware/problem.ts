@@ -20,6 +20,7 @@ export function problemHandler(deps: {
   return (error: unknown, _request, response, next) => {
     const known = toApiError(error, deps.config.bodyLimitBytes);
     const requestId = requestIdOf(response);
+    response.locals.isShed = known.code === 'overloaded' || known.code === 'too_many_pending';
     if (known.code === 'internal') {
       logger.error('a request failed', { requestId, ...describeError(error), stack: describeStack(error) });
     } else if (known.code === 'unavailable') {

@@ -28,7 +28,9 @@ export function requestContext({ logger, newId, metrics }: ApiDeps): RequestHand
       if (route !== STREAM_PATH) metrics.served({ method: request.method, route, status: String(status) }, elapsedMs);
       const batchId: unknown = response.locals.batchId;
       const line = { requestId, method: request.method, path: request.path, status, durationMs };
-      logger.info('request', batchId === undefined ? line : { ...line, batchId });
+      // What was refused under an overload is counted: thousands of lines a second would be a good part of what a refusal costs.
+      const level = response.locals.isShed === true ? 'debug' : 'info';
+      logger.log(level, 'request', batchId === undefined ? line : { ...line, batchId });
     });
     next();
   };
