@@ -4,7 +4,7 @@ import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
 import { queueAddress } from '../../src/queue/backend.js';
 import { jobsOfBatch } from '../../src/queue/jobs.js';
-import { createProducer } from '../../src/queue/producer.js';
+import { createProducer, type Producer } from '../../src/queue/producer.js';
 import { refuseTitles } from '../support/faults.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
@@ -136,17 +136,20 @@ describe('operations that cannot be applied', () => {
     });
   });
 
+  /** The queue of a system, to look at and to put jobs into. */
+  async function openQueue({ config }: System) {
+    const address = await resolveDatabaseAddress(config.database.url ?? '', 5_000);
+    const logger = createLogger({ level: 'error', process: 'test' });
+    const limits = { timeoutMs: 5_000, batchSize: 50 };
+    const producer = createProducer(queueAddress(config.queue, address, 5_000), logger, Date.now, limits);
+    await producer.queue.waitUntilReady();
+    return producer;
+  }
+
   it('the job of a batch with failed operations fails, and says how many and why', async () => {
     await refuseTitles(system.database, 'Reported', '22023');
     const answer = await system.push([create('rep-1', 'Reported'), create('rep-2', 'Fine')]);
-    const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
-    const producer = createProducer(
-      queueAddress(system.config.queue, address, 5_000),
-      createLogger({ level: 'error', process: 'test' }),
-      Date.now,
-      { timeoutMs: 5_000, batchSize: 50 },
-    );
-    await producer.queue.waitUntilReady();
+    const producer = await openQueue(system);
     const job = await eventually(async () => {
       const jobs = await producer.queue.getFailed();
       return jobs.find((each) => each.data.batchId === answer.body.batch_id);
@@ -156,40 +159,64 @@ describe('operations that cannot be applied', () => {
     await producer.close();
   });
 
-  it('the job that small batches share fails for the ones that failed, and the others apply', async () => {
-    const waiting = await startSystem(import.meta.url, { workers: 0 });
-    await refuseTitles(waiting.database, 'Shared', '22023');
-    const titles = ['Fine', 'Shared', 'Fine too'];
-    const later = { prefer: 'respond-async' };
-    for (const title of titles) await waiting.push([create(`shared ${title}`, title)], {}, later);
-    const ids = await waiting.database.select<{ id: number; batchId: string }>(
-      `SELECT id, batch_id AS "batchId" FROM sync_queue WHERE op_id LIKE 'op-shared %' ORDER BY id`,
-      [],
-    );
-    const address = await resolveDatabaseAddress(waiting.config.database.url ?? '', 5_000);
-    const producer = createProducer(
-      queueAddress(waiting.config.queue, address, 5_000),
-      createLogger({ level: 'error', process: 'test' }),
-      Date.now,
-      { timeoutMs: 5_000, batchSize: 50 },
-    );
-    await producer.queue.waitUntilReady();
-    await producer.queue.drain();
-    await producer.enqueue(ids.flatMap(({ id, batchId }) => jobsOfBatch('default', batchId, [id], 50)));
-    expect((await producer.depths()).waiting).to.equal(1);
-    await waiting.startWorker();
-    const job = await eventually(async () => (await producer.queue.getFailed())[0]);
-    expect(job.failedReason).to.contain(
-      `1 of 3 operations failed; the first (batch ${ids[1]?.batchId}): refused: Shared`,
-    );
-    expect(job.data.batches?.map(({ batchId }) => batchId)).to.deep.equal(ids.map(({ batchId }) => batchId));
-    const statuses = await waiting.database.select<{ status: string }>(
-      `SELECT status FROM sync_queue WHERE op_id LIKE 'op-shared %' ORDER BY id`,
-      [],
-    );
-    expect(statuses.map(({ status }) => status)).to.deep.equal(['synced', 'failed', 'synced']);
-    await producer.close();
-    await waiting.stop();
+  describe('in a job that small batches share', () => {
+    let waiting: System;
+    let producer: Producer;
+    beforeEach(async () => {
+      waiting = await startSystem(import.meta.url, { workers: 0 });
+      producer = await openQueue(waiting);
+    });
+    afterEach(async () => {
+      await producer.close();
+      await waiting.stop();
+    });
+
+    /** Accepts a batch for each title, and puts one job for all of them into the queue. @returns the batches' ids */
+    async function share(titles: string[]): Promise<string[]> {
+      for (const title of titles) {
+        await waiting.push([create(`shared ${title}`, title)], {}, { prefer: 'respond-async' });
+      }
+      const ids = await waiting.database.select<{ id: number; batchId: string }>(
+        'SELECT id, batch_id AS "batchId" FROM sync_queue ORDER BY id',
+        [],
+      );
+      await producer.queue.drain();
+      await producer.enqueue(ids.flatMap(({ id, batchId }) => jobsOfBatch('default', batchId, [id], 50)));
+      expect((await producer.depths()).waiting).to.equal(1);
+      return ids.map(({ batchId }) => batchId);
+    }
+
+    const states = () =>
+      waiting.database.select<{ status: string; retryCount: number }>(
+        'SELECT status, retry_count AS "retryCount" FROM sync_queue ORDER BY id',
+        [],
+      );
+
+    it('fail alone; the job fails for them, and names the batch of the first', async () => {
+      await refuseTitles(waiting.database, 'Shared', '22023');
+      const batchIds = await share(['Fine', 'Shared', 'Fine too']);
+      await waiting.startWorker();
+      const job = await eventually(async () => (await producer.queue.getFailed())[0]);
+      expect(job.failedReason).to.contain(
+        `1 of 3 operations failed; the first (batch ${batchIds[1]}): refused: Shared`,
+      );
+      expect(job.data.batches?.map(({ batchId }) => batchId)).to.deep.equal(batchIds);
+      expect((await states()).map(({ status }) => status)).to.deep.equal(['synced', 'failed', 'synced']);
+    });
+
+    it('are tried again when the job comes back for them', async () => {
+      // Not in the retry policy's tables: counted, and tried again. It breaks the three, the first two, the last two, and
+      // itself: then it is the culprit.
+      await refuseTitles(waiting.database, 'Later', 'XX000', 4);
+      await share(['Fine', 'Later', 'Fine too']);
+      await waiting.startWorker();
+      await eventually(async () => (await states()).every(({ status }) => status === 'synced'));
+      expect((await states()).map(({ retryCount }) => retryCount)).to.deep.equal([0, 1, 0]);
+      await eventually(async () => {
+        const { waiting, active, delayed, failed } = await producer.depths();
+        return waiting + active + delayed + failed === 0;
+      });
+    });
   });
 
   it('every batch is stamped when its operations are settled, failed or not', async () => {
