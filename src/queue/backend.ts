@@ -109,7 +109,7 @@ function cutWhenSilent(redis: Redis, limitMs: number): Redis {
   return redis;
 }
 
-/** @param max one more where a worker waits for jobs */
+/** Settings of a pool for BullMQ's PostgreSQL backend. @param max its connections; a worker's gets one more, which waits for jobs */
 export function postgresPool(address: QueueAddress & { kind: 'postgres' }, max: number) {
   return {
     ...address.database,

@@ -28,6 +28,7 @@ export class AttendedClient extends pg.Client {
   }
 }
 
+/** The sessions of one queue or worker. A first look at the schema that failed is tried again by the next who asks, once a second. */
 export class QueueDatabase extends PostgresConnection {
   private looking: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
