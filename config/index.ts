@@ -77,7 +77,7 @@ export const environmentSchema = Joi.object({
   SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
   SYNC_MAX_WAITING: integer(0, 100_000, 1_000),
 
-  PENDING_MAX_PER_WORKSPACE: integer(1, 10_000_000, 100_000),
+  PENDING_MAX_PER_WORKSPACE: integer(1, 10_000_000, 50_000),
   PENDING_MAX: integer(1, 10_000_000, 500_000),
   MAX_CONCURRENT_BATCHES: integer(1, 10_000, 256),
   LOAD_SHED_LAG_MS: integer(0, 60_000, 200),

@@ -10,9 +10,19 @@ import * as compaction from './migrations/0004_compaction.js';
 import * as fieldWinners from './migrations/0005_field_winners.js';
 import * as taskLists from './migrations/0006_task_lists.js';
 import * as applyStarts from './migrations/0007_apply_starts.js';
+import * as unsettledByStatus from './migrations/0008_unsettled_by_status.js';
 
 /** Applied in this order, which is that of their names. */
-const MIGRATIONS = [initial, operationHistory, fieldVersions, compaction, fieldWinners, taskLists, applyStarts];
+const MIGRATIONS = [
+  initial,
+  operationHistory,
+  fieldVersions,
+  compaction,
+  fieldWinners,
+  taskLists,
+  applyStarts,
+  unsettledByStatus,
+];
 
 /** "TSYN" as a number: the key of the advisory lock. */
 const MIGRATION_LOCK_KEY = 0x5453594e;

@@ -17,15 +17,17 @@ export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.descrip
 /** Belongs to TASK_COLUMNS where the task is read to be merged with. */
 export const FIELD_VERSIONS_COLUMN = 't.field_versions AS "fieldVersions"';
 
-/** Belongs behind FROM tasks t: what its unsettled operations say, from an index that holds only those. */
+const UNSETTLED = `FROM sync_queue q WHERE q.workspace_id = t.workspace_id AND q.task_id = t.id`;
+
+/** Belongs behind FROM tasks t: whether any of its operations waits, or else has failed. One look into an index of what is unsettled. */
 export const UNSETTLED_JOIN = `LEFT JOIN LATERAL (
-    SELECT bool_or(q.status = 'pending') AS pending, max(q.last_attempted_at) FILTER (WHERE q.status = 'failed') AS failed_at
-    FROM sync_queue q WHERE q.workspace_id = t.workspace_id AND q.task_id = t.id AND q.status <> 'synced'
+    SELECT q.status ${UNSETTLED} AND q.status <> 'synced' ORDER BY q.status DESC, q.id DESC LIMIT 1
   ) unsettled ON true`;
 
 /** The sync status where UNSETTLED_JOIN is joined. A write that was applied after the failure makes the task synced again. */
-export const SYNC_STATUS = `CASE WHEN unsettled.pending THEN 'pending'
-    WHEN unsettled.failed_at >= t.last_synced_at THEN 'error' ELSE 'synced' END`;
+export const SYNC_STATUS = `CASE WHEN unsettled.status = 'pending' THEN 'pending'
+    WHEN unsettled.status = 'failed' AND (SELECT max(q.last_attempted_at) ${UNSETTLED} AND q.status = 'failed') >= t.last_synced_at
+    THEN 'error' ELSE 'synced' END`;
 
 /** Belongs to TASK_COLUMNS where UNSETTLED_JOIN is joined. */
 export const SYNC_STATUS_COLUMN = `${SYNC_STATUS} AS "syncStatus"`;

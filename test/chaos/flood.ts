@@ -1,7 +1,7 @@
 // More load than anybody wants: batches of new operations, either one after the other by so many senders, or at a rate that does not care
 // for answers.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
+import { createFloodSocket } from './floodSocket.js';
 
 export interface FloodCounts {
   sent: number;
@@ -19,9 +19,9 @@ const TASKS = 5_000;
 
 /** @param batchSize operations in a batch */
 export function createFlood(url: string, batchSize: number, signal: AbortSignal) {
-  // undici, because its requests cost this process a third of what node:http's do: sender and servers share the cores.
-  const pool = new Pool(url, { connections: SOCKETS, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
-  const headers = { 'content-type': 'application/json', prefer: 'respond-async' };
+  const sockets = Array.from({ length: SOCKETS }, () => createFloodSocket(url, TIMEOUT_MS));
+  /** Both loops keep as many batches under way as there are sockets, or fewer. */
+  const free = [...sockets];
   const statuses: Record<number, number> = {};
   const faults: string[] = [];
   let number = 0;
@@ -41,21 +41,15 @@ export function createFlood(url: string, batchSize: number, signal: AbortSignal)
   async function push(): Promise<void> {
     sent += 1;
     const batch = refused.pop() ?? makeBody();
-    const { statusCode, retryAfter } = await pool
-      .request({ method: 'POST', path: '/api/sync/batch', headers, body: batch })
-      .then(
-        async ({ statusCode, headers, body }) => {
-          await body.dump();
-          return { statusCode, retryAfter: headers['retry-after'] };
-        },
-        () => ({ statusCode: 0, retryAfter: undefined }),
-      );
-    statuses[statusCode] = (statuses[statusCode] ?? 0) + 1;
-    const isRefusal = statusCode === 429 || statusCode === 503;
+    const socket = free.pop();
+    if (socket === undefined) throw new Error(`more than ${SOCKETS} batches are under way`);
+    const { status, retryAfter } = await socket.post('/api/sync/batch', 'Prefer: respond-async\r\n', batch);
+    free.push(socket);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    const isRefusal = status === 429 || status === 503;
     if (isRefusal) refused.push(batch);
-    const isWrong = isRefusal ? retryAfter === undefined : ![0, 200, 202].includes(statusCode);
-    if (isWrong && faults.length < FAULTS_MAX)
-      faults.push(`a batch was answered ${statusCode}, Retry-After ${retryAfter}`);
+    const isWrong = isRefusal ? retryAfter === undefined : ![0, 200, 202].includes(status);
+    if (isWrong && faults.length < FAULTS_MAX) faults.push(`a batch was answered ${status}, Retry-After ${retryAfter}`);
   }
 
   return {
@@ -92,6 +86,8 @@ export function createFlood(url: string, batchSize: number, signal: AbortSignal)
       }
       await Promise.all(waiting);
     },
-    close: () => pool.destroy(),
+    close() {
+      for (const socket of sockets) socket.close();
+    },
   };
 }

@@ -39,7 +39,7 @@ describe('the service', () => {
       request_ms: 10_000,
       wait_ms: 5_000,
       wait_max_ms: 30_000,
-      pending_per_workspace: 100_000,
+      pending_per_workspace: 50_000,
       pending: 500_000,
       concurrent_batches: 256,
       waiting_requests: 1_000,

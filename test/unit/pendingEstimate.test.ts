@@ -80,9 +80,9 @@ describe('the estimate of pending operations', () => {
     clock.nowMs = 300;
     open[0]?.answer(pending({}));
     await counted;
-    clock.nowMs = 300 + 2_999;
+    clock.nowMs = 300 + 8_999;
     expect(estimate.refresh()).to.equal(undefined);
-    clock.nowMs = 300 + 3_000;
+    clock.nowMs = 300 + 9_000;
     expect(estimate.refresh()).to.be.a('promise');
     expect(open).to.have.lengthOf(2);
   });

@@ -15,8 +15,8 @@ export interface PendingEstimate {
 }
 
 const COUNT_EVERY_MS = 1_000;
-/** A count may take a tenth of one connection's time, no more ... */
-const REST_FACTOR = 10;
+/** A count may take a thirtieth of one connection's time, no more: a tenth was a twentieth of all that an overloaded server does ... */
+const REST_FACTOR = 30;
 /** ... but the pause after it ends here. */
 const REST_MAX_MS = 15_000;
 

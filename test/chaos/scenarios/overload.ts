@@ -1,6 +1,8 @@
-// Scenario 21: ten times the load that it can carry, from clients that never back off. First the peak is found; then goodput (operations that
-// are settled in the end, by time) must stay above 80 % of it, the rest be refused with 429 or 503 and Retry-After, the api's event loop
-// stay responsive, and its memory flat.
+// Scenario 21: ten times the load that it can carry, from clients that never back off. Goodput (operations that are settled, by time) must stay
+// above 80 % of the peak, the rest be refused with 429 or 503 and Retry-After, the api's event loop stay responsive, and its memory flat.
+// The peak is found before and after, because a shared machine is faster in one minute than in the next; and it is the peak of what the
+// sender leaves of this machine: real senders have machines of their own.
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOf } from '../../support/cluster.js';
 import { metricValue, scrape } from '../../support/metrics.js';
@@ -34,44 +36,98 @@ export const overload: Scenario = {
     const { measures } = context;
     const stack = await startStack(context, context.options);
     const flood = createFlood(stack.apis()[0]?.url ?? '', BATCH_SIZE, context.signal);
-    const peak = await calibrate(stack, flood);
-    const findings = await overwhelm(context, stack, flood, peak);
+    const before = await calibrate(stack, flood);
+    const overloaded = await overwhelm(context, stack, flood, before.operationsPerS / flood.batchSize);
+    const healedAt = performance.now();
+    await waitForSettled(stack);
+    measures.recoveryMs = Math.round(performance.now() - healedAt);
+    const after = await calibrate(stack, flood);
+    const findings = [...overloaded.findings, ...judgeGoodput(context, overloaded, [before, after])];
+    if (measures.recoveryMs > RECOVERY_LIMIT_MS)
+      findings.push(`all was settled ${measures.recoveryMs} ms after the overload`);
     const acknowledged = flood.acknowledged();
-    await flood.close();
+    flood.close();
     measures.operations = flood.sent();
     measures.acknowledged = acknowledged;
-    findings.push(...(await checkNothingLost(stack, acknowledged, measures)));
+    const stored = await countSynced(stack);
+    // More may be stored: answers that came too late for their sender.
+    if (stored < acknowledged) findings.push(`${acknowledged} operations were acknowledged, ${stored} are settled`);
     findings.push(...(await endStack(stack, measures.notes)));
     if (findings.length > 0) throw new CheckFailed(findings);
   },
 };
 
-interface Peak {
+/** How much was settled while something ran, and what its sender took of the machine. */
+interface Rate {
   operationsPerS: number;
-  batchesPerS: number;
+  /** Of all cores, 0 to 1. */
+  senderShare: number;
+}
+
+async function startRate(stack: Stack): Promise<() => Promise<Rate>> {
+  const [from, startedAt, cpu] = [await countSynced(stack), performance.now(), process.cpuUsage()];
+  return async () => {
+    const elapsedS = (performance.now() - startedAt) / 1_000;
+    const { user, system } = process.cpuUsage(cpu);
+    return {
+      operationsPerS: ((await countSynced(stack)) - from) / elapsedS,
+      senderShare: (user + system) / 1e6 / elapsedS / availableParallelism(),
+    };
+  };
 }
 
 /** As many as are answered, as fast as they are: each sender waits for its answer. The last two thirds count. */
-async function calibrate(stack: Stack, flood: Flood): Promise<Peak> {
+async function calibrate(stack: Stack, flood: Flood): Promise<Rate> {
   const closed = flood.closedLoop(CALIBRATION_CONCURRENCY, CALIBRATION_MS);
   await sleep(CALIBRATION_MS / 3);
-  const [from, fromAt] = [await countSynced(stack), performance.now()];
+  const end = await startRate(stack);
   await closed;
-  const operationsPerS = ((await countSynced(stack)) - from) / ((performance.now() - fromAt) / 1_000);
+  const rate = await end();
   await waitForSettled(stack);
-  return { operationsPerS, batchesPerS: operationsPerS / flood.batchSize };
+  return rate;
 }
 
-async function overwhelm(context: ScenarioContext, stack: Stack, flood: Flood, peak: Peak): Promise<string[]> {
+function judgeGoodput({ measures }: ScenarioContext, { rate, batchesPerS, batchSize }: Overloaded, peaks: Rate[]) {
+  const peak = mean(peaks.map(({ operationsPerS }) => operationsPerS));
+  const left = (1 - rate.senderShare) / (1 - mean(peaks.map(({ senderShare }) => senderShare)));
+  const goodput = rate.operationsPerS / (peak * left);
+  Object.assign(measures.notes, {
+    'peak operations/s before': Math.round(peaks[0]?.operationsPerS ?? 0),
+    'peak operations/s after': Math.round(peaks.at(-1)?.operationsPerS ?? 0),
+    'left by the sender %': Math.round(left * 100),
+    'goodput operations/s': Math.round(rate.operationsPerS),
+    'goodput %': Math.round(goodput * 100),
+    'times the peak': Math.round((batchesPerS / (peak / batchSize)) * 10) / 10,
+  });
+  if (goodput >= GOODPUT_SHARE) return [];
+  return [`goodput was ${Math.round(rate.operationsPerS)} of ${Math.round(peak * left)} operations/s`];
+}
+
+const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+interface Overloaded {
+  rate: Rate;
+  /** What was offered. */
+  batchesPerS: number;
+  batchSize: number;
+  findings: string[];
+}
+
+async function overwhelm(
+  context: ScenarioContext,
+  stack: Stack,
+  flood: Flood,
+  peakBatchesPerS: number,
+): Promise<Overloaded> {
   const { notes, faults } = context.measures;
   const { durationMs } = context.options;
   const api = stack.apis()[0];
   const url = api?.url ?? '';
   const before = flood.counts();
-  const from = await countSynced(stack);
+  const end = await startRate(stack);
   const lags: number[] = [];
   const memory: number[] = [];
-  const flooding = flood.openLoop(peak.batchesPerS * FACTOR, durationMs);
+  const flooding = flood.openLoop(peakBatchesPerS * FACTOR, durationMs);
   const startedAt = performance.now();
   while (performance.now() - startedAt < durationMs) {
     await sleep(SAMPLE_EVERY_MS);
@@ -79,47 +135,22 @@ async function overwhelm(context: ScenarioContext, stack: Stack, flood: Flood, p
     memory.push(memoryOf(api?.process().pid ?? 0, 'VmRSS'));
   }
   await flooding;
-  const goodput = ((await countSynced(stack)) - from) / ((performance.now() - startedAt) / 1_000);
+  const rate = await end();
   const counts = flood.countsSince(before);
   const third = Math.ceil(memory.length / 3);
   const grownMb = quantile(memory.slice(-third), 0.5) - quantile(memory.slice(third, 2 * third), 0.5);
-  const offered = counts.sent / (durationMs / 1_000);
   Object.assign(notes, {
-    'peak operations/s': Math.round(peak.operationsPerS),
-    'goodput operations/s': Math.round(goodput),
-    'batches offered/s': Math.round(offered),
-    'times the peak': Math.round((offered / peak.batchesPerS) * 10) / 10,
     'event loop p99 ms': Math.round(quantile(lags, 0.5) * 1_000),
     'memory grown MB': Math.round(grownMb),
   });
   for (const [status, count] of Object.entries(counts.statuses)) faults[`answered ${status}`] = count;
   const findings = [...flood.faults()];
-  if (goodput < GOODPUT_SHARE * peak.operationsPerS)
-    findings.push(`goodput was ${Math.round(goodput)} of ${Math.round(peak.operationsPerS)} operations/s`);
   if (quantile(lags, 0.5) > LAG_P99_LIMIT_S)
     findings.push(`the event loop's p99 was ${Math.round(quantile(lags, 0.5) * 1_000)} ms`);
   if (grownMb > MEMORY_SLACK_MB) findings.push(`memory grew by ${Math.round(grownMb)} MB`);
   if ((counts.statuses[429] ?? 0) + (counts.statuses[503] ?? 0) === 0)
     findings.push('nothing was refused: it was no overload');
-  return findings;
-}
-
-/** Each acknowledged operation is stored once and settled. */
-async function checkNothingLost(
-  stack: Stack,
-  acknowledged: number,
-  measures: ScenarioContext['measures'],
-): Promise<string[]> {
-  const healedAt = performance.now();
-  await waitForSettled(stack);
-  measures.recoveryMs = Math.round(performance.now() - healedAt);
-  const findings: string[] = [];
-  if (measures.recoveryMs > RECOVERY_LIMIT_MS)
-    findings.push(`all was settled ${measures.recoveryMs} ms after the overload`);
-  const stored = await countSynced(stack);
-  // More may be stored: answers that came too late for their sender.
-  if (stored < acknowledged) findings.push(`${acknowledged} operations were acknowledged, ${stored} are settled`);
-  return findings;
+  return { rate, batchesPerS: counts.sent / (durationMs / 1_000), batchSize: flood.batchSize, findings };
 }
 
 async function waitForSettled(stack: Stack) {
