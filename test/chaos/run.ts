@@ -1,24 +1,27 @@
-// Entry of `npm run chaos`: scenarios one after the other, each on servers and processes of its own.
+// Entry of `npm run chaos`: scenarios, each on servers and processes of its own.
 //   npm run chaos                                 all of them, with a new seed
 //   npm run chaos -- kill-workers --seed 7        some of them, with the seed that a run has printed
 //   npm run chaos -- soak --minutes 30            how long the soak lasts (5)
 //   npm run chaos -- --list                       what there is
 //   --backend postgres                            the queue in PostgreSQL, where the scenario makes sense with it
 //   --scale 0.2                                   a fifth of the time and of the operations
+//   --lanes 1                                     how many at a time (2; those that measure times run alone in any case)
 // A failing scenario leaves its folder. The last line is `N passed, N failed`.
 import { randomInt } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Backend, runnerEnvironment } from '../support/environment.js';
+import type { Backend } from '../support/environment.js';
 import { describeResult, describeTable } from './report.js';
-import { runScenario, type ScenarioResult } from './runScenario.js';
+import { type Planned, runInLanes } from './runInLanes.js';
+import type { ScenarioResult } from './runScenario.js';
 import type { Scenario, ScenarioOptions } from './scenario.js';
 import { SCENARIOS } from './scenarios/index.js';
 
 const MINUTE_MS = 60_000;
+/** Each keeps about one core busy. */
+const LANES = 2;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 interface Order {
@@ -27,6 +30,7 @@ interface Order {
   minutes: number | undefined;
   scale: number;
   backend: Backend | undefined;
+  lanes: number;
 }
 
 function readOrder(): Order | undefined {
@@ -35,6 +39,7 @@ function readOrder(): Order | undefined {
       seed: { type: 'string' },
       minutes: { type: 'string' },
       scale: { type: 'string' },
+      lanes: { type: 'string' },
       backend: { type: 'string' },
       list: { type: 'boolean' },
     },
@@ -59,6 +64,7 @@ function readOrder(): Order | undefined {
     minutes: readNumber('minutes', values.minutes),
     scale: readNumber('scale', values.scale) ?? 1,
     backend: values.backend,
+    lanes: readNumber('lanes', values.lanes) ?? LANES,
   };
 }
 
@@ -83,28 +89,26 @@ function optionsOf({ options, name }: Scenario, { minutes, scale }: Order): Part
   };
 }
 
-async function runAll(order: Order, folder: string, signal: AbortSignal): Promise<ScenarioResult[]> {
-  const results: ScenarioResult[] = [];
-  for (const scenario of order.scenarios) {
-    if (signal.aborted) break;
+function planOf(order: Order, parentFolder: string): Planned[] {
+  return order.scenarios.flatMap((scenario) => {
     const backend = order.backend ?? scenario.backends[0];
-    if (!scenario.backends.includes(backend)) continue;
-    const options = optionsOf(scenario, order);
-    say(`\n${scenario.number} ${scenario.name}: ${scenario.title}`);
-    say(`  seed ${order.seed}, queue on ${backend}, ${JSON.stringify({ ...scenario.options, ...options })}`);
-    const result = await runScenario(scenario, {
-      seed: order.seed,
-      backend,
-      options,
-      parentFolder: folder,
-      signal,
-      say: (line) => say(`  ${line}`),
-    });
-    results.push(result);
-    say(`  ${describeResult(result)}`);
-    if (result.fault !== undefined) sayFault(result, order, backend);
-  }
-  return results;
+    if (!scenario.backends.includes(backend)) return [];
+    return [{ scenario, run: { seed: order.seed, backend, options: optionsOf(scenario, order), parentFolder } }];
+  });
+}
+
+function runAll(order: Order, folder: string, signal: AbortSignal): Promise<ScenarioResult[]> {
+  return runInLanes(planOf(order, folder), order.lanes, signal, {
+    onStart: ({ scenario, run }) =>
+      say(
+        `${scenario.number} ${scenario.name}: ${scenario.title}\n  seed ${run.seed}, queue on ${run.backend}, ${JSON.stringify({ ...scenario.options, ...run.options })}`,
+      ),
+    onLine: ({ scenario }, line) => say(`  ${scenario.number} ${scenario.name}: ${line}`),
+    onResult: ({ run }, result) => {
+      say(`  ${describeResult(result)}`);
+      if (result.fault !== undefined) sayFault(result, order, run.backend);
+    },
+  });
 }
 
 function sayFault({ fault, folder, scenario, seed }: ScenarioResult, { scale, minutes }: Order, backend: Backend) {
@@ -120,10 +124,7 @@ async function main(): Promise<number> {
   if (order === undefined) return 0;
   const folder = mkdtempSync(join(tmpdir(), 'task-sync-chaos-'));
   chmodSync(folder, 0o755);
-  runnerEnvironment.TEST_FOLDER = folder;
   const controller = new AbortController();
-  // One listener for each device that waits.
-  setMaxListeners(0, controller.signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => controller.abort(new Error('The run was stopped.')));
   }

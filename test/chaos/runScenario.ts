@@ -30,6 +30,17 @@ export interface RunOptions {
   say(line: string): void;
 }
 
+export const createMeasures = (): Measures => ({
+  operations: 0,
+  acknowledged: 0,
+  resends: 0,
+  faults: {},
+  recoveryMs: undefined,
+  acceptMs: [],
+  memory: undefined,
+  notes: {},
+});
+
 /** Runs it and never throws: what went wrong is in the result. */
 export async function runScenario(scenario: Scenario, run: RunOptions): Promise<ScenarioResult> {
   const { seed, backend, signal, say } = run;
@@ -38,16 +49,7 @@ export async function runScenario(scenario: Scenario, run: RunOptions): Promise<
   mkdirSync(folder, { recursive: true });
   // PostgreSQL may have to run as another user, which passes through here.
   chmodSync(folder, 0o755);
-  const measures: Measures = {
-    operations: 0,
-    acknowledged: 0,
-    resends: 0,
-    faults: {},
-    recoveryMs: undefined,
-    acceptMs: [],
-    memory: undefined,
-    notes: {},
-  };
+  const measures = createMeasures();
   const random = createRandom(seed * 104_729 + scenario.number);
   const countFault = (kind: string) => {
     measures.faults[kind] = (measures.faults[kind] ?? 0) + 1;

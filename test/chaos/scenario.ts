@@ -53,6 +53,8 @@ export interface Scenario {
   /** The queue backends it makes sense with. The first one is taken by `npm run chaos`. */
   backends: readonly [Backend, ...Backend[]];
   options: ScenarioOptions;
+  /** It measures how fast something is: nothing else runs beside it. */
+  runsAlone?: boolean;
   /** How it runs inside `npm test`; without it, it does not. */
   short?: Partial<ScenarioOptions>;
   /** With which backends it does; only with the first of `backends` if it is not given: once is enough for most. */

@@ -23,6 +23,7 @@ export const halfOpen: Scenario = {
   title: 'half-open connections to Redis and PostgreSQL are noticed within 15 s',
   // The queue in PostgreSQL is made for one machine, whose loopback forgets no connection: BullMQ's own pool there is not watched.
   backends: ['redis'],
+  runsAlone: true,
   options: { durationMs: 130_000, devices: 8, operations: 2_000, apis: 1, workers: 2, rounds: 1 },
   async run(context) {
     const proxied = await startBehindProxies(context, context.options);

@@ -31,6 +31,7 @@ export const overload: Scenario = {
   name: 'overload',
   title: 'ten times the load it can carry: goodput above 80 % of the peak, the rest refused in order',
   backends: ['redis', 'postgres'],
+  runsAlone: true,
   options: { durationMs: 60_000, devices: 0, operations: 0, apis: 1, workers: 1, rounds: 0 },
   async run(context) {
     const { measures } = context;

@@ -20,6 +20,7 @@ export const reconnectStorm: Scenario = {
   name: 'reconnect-storm',
   title: '500 devices that reconnect in the same second',
   backends: ['redis', 'postgres'],
+  runsAlone: true,
   options: { durationMs: 30_000, devices: 500, operations: 2_000, apis: 1, workers: 2, rounds: 1 },
   async run(context) {
     const stack = await startStack(context, context.options);

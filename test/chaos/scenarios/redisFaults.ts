@@ -20,6 +20,7 @@ export const redisDown: Scenario = {
   name: 'redis-down',
   title: 'Redis killed for 5, 20 and 60 s',
   backends: ['redis'],
+  runsAlone: true,
   options: { durationMs: 125_000, devices: 20, operations: 10_000, apis: 1, workers: 2, rounds: 3 },
   short: { durationMs: 16_000, devices: 8, operations: 800, workers: 1, rounds: 1 },
   async run(context) {

@@ -16,6 +16,7 @@ export const slowClients: Scenario = {
   name: 'slow-clients',
   title: '1,000 slow headers and 1,000 slow bodies at once: closed within 15 s, unnoticed by others',
   backends: ['redis', 'postgres'],
+  runsAlone: true,
   options: { durationMs: 15_000, devices: 0, operations: 1_000, apis: 1, workers: 1, rounds: 0 },
   async run(context) {
     const { options, measures } = context;
