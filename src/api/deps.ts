@@ -11,6 +11,7 @@ import type { Admission } from './admission/admission.js';
 import type { Levels } from './levels.js';
 import type { OpenStreams } from './openStreams.js';
 import type { ReadOutcomes } from './readingOutcomes.js';
+import type { ReadPage } from './sharedPages.js';
 import type { Tails } from './tails.js';
 
 export interface ApiDeps {
@@ -18,6 +19,7 @@ export interface ApiDeps {
   database: Database;
   accept: Accept;
   readOutcomes: ReadOutcomes;
+  readPage: ReadPage;
   producer: Producer;
   levels: Levels;
   tails: Tails;

@@ -2,10 +2,10 @@
 import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
 import { FeedCompacted, readFeedHead } from '../storage/readChanges.js';
-import { readPage } from '../storage/readPage.js';
 import type { WrittenTask } from '../storage/writeTask.js';
 import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
 import { invalidRequest } from './request.js';
+import type { PageForm, ReadPage } from './sharedPages.js';
 
 export interface Feed {
   workspaceId: string;
@@ -58,8 +58,8 @@ function expired(why: string): ApiError {
 }
 
 export interface FeedPage {
-  /** The changes as JSON, with the separator between them. */
-  text: string;
+  /** The changes as JSON, as the form says; shared, not to be changed. */
+  bytes: Buffer;
   count: number;
   hasMore: boolean;
   /** The feed behind this page. */
@@ -68,24 +68,19 @@ export interface FeedPage {
 
 /**
  * Reads at most `limit` changes from where the feed stands.
- * @param form.separator what stands between two changes
  * @throws ApiError cursor_expired when compaction has passed it meanwhile
  */
-export async function readFeedPage(
-  database: Database,
-  feed: Feed,
-  form: { limit: number; separator: string },
-): Promise<FeedPage> {
+export async function readFeedPage(readPage: ReadPage, feed: Feed, form: PageForm): Promise<FeedPage> {
   const { workspaceId, bucket, position } = feed;
-  const page = await readPage(database, workspaceId, { ...position, bucket }, form).catch((error: unknown) => {
+  const page = await readPage(workspaceId, { ...position, bucket }, form).catch((error: unknown) => {
     throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
   });
-  const { text, count, hasMore } = page;
+  const { bytes, count, hasMore } = page;
   const lastSeq = page.lastSeq ?? position.seq;
   // The head was read before the page: at the end of the feed everything up to it has been seen, tombstones left out included.
   const seq = hasMore ? lastSeq : Math.max(lastSeq, feed.headSeq);
   const liveUntil = seq >= position.liveUntil ? 0 : position.liveUntil;
-  return { text, count, hasMore, next: { ...feed, position: { seq, liveUntil } } };
+  return { bytes, count, hasMore, next: { ...feed, position: { seq, liveUntil } } };
 }
 
 /** Makes the cursors of a workspace's seqs. @param incarnation see FeedHead */

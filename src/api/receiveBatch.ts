@@ -56,17 +56,9 @@ export function receiveBatch(reception: Reception): ReceivedBatch {
 function accepted(operation: SentOperation, position: number, updatedAt: string, newTaskId: () => string) {
   const { clientId, opId, contentHash, kind, data, ifSeq } = operation;
   const taskId = operation.taskId ?? newTaskId();
-  return {
-    position,
-    clientId,
-    opId,
-    contentHash,
-    kind,
-    taskId,
-    data,
-    updatedAt,
-    ...(ifSeq === undefined ? {} : { ifSeq }),
-  };
+  const toAccept: OperationToAccept = { position, clientId, opId, contentHash, kind, taskId, data, updatedAt };
+  if (ifSeq !== undefined) toAccept.ifSeq = ifSeq;
+  return toAccept;
 }
 
 /** Nothing is refused for its clock: a client_timestamp that cannot be read is left out, and the answer says so. */

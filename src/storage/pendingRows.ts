@@ -90,7 +90,7 @@ export function tasksOf(rows: PendingRow[]): Map<string, Task> {
 export function operationOf(row: PendingRow): QueuedOperation {
   const { title, completed } = row;
   const description = row.givesDescription ? row.description : undefined;
-  return {
+  const operation: QueuedOperation = {
     queueId: row.queueId,
     clientId: row.clientId,
     opId: row.opId,
@@ -98,6 +98,7 @@ export function operationOf(row: PendingRow): QueuedOperation {
     kind: row.kind,
     fields: fieldsOf({ title, description, completed }),
     updatedAt: row.updatedAt,
-    ...(row.ifSeq === null ? {} : { ifSeq: row.ifSeq }),
   };
+  if (row.ifSeq !== null) operation.ifSeq = row.ifSeq;
+  return operation;
 }

@@ -114,21 +114,21 @@ export function readOperation(item: unknown): { operation: SentOperation } | { i
   const clientId = String(item.client_id);
   const ifSeq = typeof item.if_seq === 'number' ? item.if_seq : undefined;
   // Without a precondition the content is what it was before there were any: a resend across an upgrade is still known.
-  const content = [kind, taskId ?? null, data, ...(ifSeq === undefined ? [] : [ifSeq])];
+  const content: unknown[] = [kind, taskId ?? null, data];
+  if (ifSeq !== undefined) content.push(ifSeq);
   const updatedAt = parseTimestamp(textOf(data.updated_at) ?? '');
-  return {
-    operation: {
-      clientId,
-      // Without an op_id the content stands in, so that an identical resend is the same operation (I2).
-      opId: textOf(item.op_id) ?? textOf(item.id) ?? hashContent([clientId, ...content]),
-      kind,
-      data,
-      contentHash: hashContent(content),
-      ...(taskId === undefined ? {} : { taskId }),
-      ...(updatedAt === undefined ? {} : { updatedAt }),
-      ...(ifSeq === undefined ? {} : { ifSeq }),
-    },
+  const operation: SentOperation = {
+    clientId,
+    // Without an op_id the content stands in, so that an identical resend is the same operation (I2).
+    opId: textOf(item.op_id) ?? textOf(item.id) ?? hashContent([clientId, ...content]),
+    kind,
+    data,
+    contentHash: hashContent(content),
   };
+  if (taskId !== undefined) operation.taskId = taskId;
+  if (updatedAt !== undefined) operation.updatedAt = updatedAt;
+  if (ifSeq !== undefined) operation.ifSeq = ifSeq;
+  return { operation };
 }
 
 function describe(error: Joi.ValidationError | undefined): InvalidItem {
@@ -149,11 +149,11 @@ function kindOf(item: unknown): OperationKind {
 /** The fields that an operation's data sets; what the server owns or does not know is ignored. */
 export function fieldsOf(data: Record<string, unknown>): Partial<TaskFields> {
   const { title, description, completed } = data;
-  return {
-    ...(typeof title === 'string' ? { title } : {}),
-    ...(typeof description === 'string' || description === null ? { description } : {}),
-    ...(typeof completed === 'boolean' ? { completed } : {}),
-  };
+  const fields: Partial<TaskFields> = {};
+  if (typeof title === 'string') fields.title = title;
+  if (typeof description === 'string' || description === null) fields.description = description;
+  if (typeof completed === 'boolean') fields.completed = completed;
+  return fields;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -15,10 +15,10 @@ function isStorable(value: unknown, depth: number): boolean {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\u0000');
   if (typeof value !== 'object' || value === null) return true;
   if (depth >= MAX_DEPTH) return false;
-  for (const [key, inner] of Object.entries(value)) {
-    if (!isStorable(key, depth) || !isStorable(inner, depth + 1)) return false;
-  }
-  return true;
+  return (
+    Object.keys(value).every((key) => isStorable(key, depth)) &&
+    Object.values(value).every((inner) => isStorable(inner, depth + 1))
+  );
 }
 
 /** Walks with its own stack, so that depth cannot overflow the caller's. */

@@ -2,6 +2,7 @@
 // the log keeps what is not settled.
 import { expect } from 'chai';
 import { openFeed, readFeedPage } from '../../src/api/feed.js';
+import { createReadPage } from '../../src/api/sharedPages.js';
 import { ApiError } from '../../src/errors.js';
 import { countStubs, DAY_MS, KEEP_ALL, readFloor, runCompaction } from '../support/compaction.js';
 import { expectBatch, expectProblem } from '../support/contract.js';
@@ -143,14 +144,15 @@ describe('compaction', () => {
     const bootstrap = await openFeed(system.database, 'default', undefined);
     sleepDays(91);
     await runCompaction(system, () => nowMs);
-    const form = { limit: 5_000, separator: ',' };
-    const refused = await readFeedPage(system.database, feed, form).then(
+    const form = { limit: 5_000, separator: ',', terminator: '' };
+    const readPage = createReadPage(system.database);
+    const refused = await readFeedPage(readPage, feed, form).then(
       () => undefined,
       (error: unknown) => error,
     );
     expect(refused).to.be.instanceOf(ApiError).and.include({ code: 'cursor_expired' });
-    const listed = await readFeedPage(system.database, bootstrap, form);
-    const tasks: { id: string }[] = JSON.parse(`[${listed.text}]`);
+    const listed = await readFeedPage(readPage, bootstrap, form);
+    const tasks: { id: string }[] = JSON.parse(`[${listed.bytes}]`);
     expect(tasks.map((task) => task.id))
       .to.include(live)
       .and.not.include(id);

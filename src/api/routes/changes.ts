@@ -15,7 +15,7 @@ const PAGE_MAX = 5_000;
 const WAIT_MAX_S = 30;
 const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: the server holds two such pages in memory for it. */
-const LINES_FORM = { limit: 250, separator: '\n' };
+const LINES_FORM = { limit: 250, separator: '\n', terminator: '\n' };
 
 export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
@@ -50,17 +50,17 @@ const changes =
   };
 
 /** {changes, cursor, has_more, server_time}; the changes are JSON already. */
-function pageJson({ text, hasMore, next }: FeedPage, nowMicros: bigint): string {
+function pageJson({ bytes, hasMore, next }: FeedPage, nowMicros: bigint): Buffer {
   const rest = JSON.stringify({ cursor: cursorOf(next), has_more: hasMore, server_time: fromMicros(nowMicros) });
-  return `{"changes":[${text}],${rest.slice(1)}`;
+  return Buffer.concat([Buffer.from('{"changes":['), bytes, Buffer.from(`],${rest.slice(1)}`)]);
 }
 
 /** A page; an empty one only after waiting `waitMs` for a change, or when the client or this process goes. */
 async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: number, waitMs: number) {
   const ending = abortOnEnd(response, deps.stopping);
   const deadline = performance.now() + waitMs;
-  const form = { limit, separator: ',' };
-  let page = await readFeedPage(deps.database, feed, form);
+  const form = { limit, separator: ',', terminator: '' };
+  let page = await readFeedPage(deps.readPage, feed, form);
   try {
     while (page.count === 0 && !ending.signal.aborted) {
       const remainingMs = deadline - performance.now();
@@ -68,10 +68,10 @@ async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: 
       const watch = deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1);
       try {
         // Looked at after the watch began: a change in between is in the page or rings.
-        page = await readFeedPage(deps.database, page.next, form);
+        page = await readFeedPage(deps.readPage, page.next, form);
         if (page.count === 0) {
           await watch.next(remainingMs, ending.signal);
-          page = await readFeedPage(deps.database, page.next, form);
+          page = await readFeedPage(deps.readPage, page.next, form);
         }
       } finally {
         watch.end();
@@ -100,7 +100,7 @@ async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
 /** A page is read while the client takes the one before: two are in memory, whatever the feed holds. */
 async function* readLines(deps: ApiDeps, start: Feed) {
   const read = (feed: Feed) => {
-    const reading = readFeedPage(deps.database, feed, LINES_FORM);
+    const reading = readFeedPage(deps.readPage, feed, LINES_FORM);
     // Seen when it is waited for; where the client has gone nobody does.
     reading.catch(() => undefined);
     return reading;
@@ -109,7 +109,7 @@ async function* readLines(deps: ApiDeps, start: Feed) {
     const page = await reading;
     hasMore = page.hasMore;
     if (hasMore) reading = read(page.next);
-    const text = page.count === 0 ? '' : `${page.text}\n`;
-    yield hasMore ? text : `${text}${JSON.stringify({ cursor: cursorOf(page.next) })}\n`;
+    if (page.count > 0) yield page.bytes;
+    if (!hasMore) yield Buffer.from(`${JSON.stringify({ cursor: cursorOf(page.next) })}\n`);
   }
 }

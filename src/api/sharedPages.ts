@@ -1,0 +1,73 @@
+// Pages of the change feed for several readers: devices that come back at the same time ask for the same ones, and what one has read is sent
+// to the others as it is, bytes included. Only full pages are passed on: they are a beginning of the feed that the reader goes on from, and
+// whatever was written since stands behind it. The last page, which says that nothing follows, each reader reads for himself.
+import type { Database } from '../storage/database.js';
+import { type PageStart, readPage } from '../storage/readPage.js';
+
+export interface PageForm {
+  limit: number;
+  /** What stands between two changes. */
+  separator: string;
+  /** What stands behind the last one. */
+  terminator: string;
+}
+
+export interface Page {
+  /** The changes as JSON; shared, not to be changed. */
+  bytes: Buffer;
+  count: number;
+  /** Of the last change; null where there is none. */
+  lastSeq: number | null;
+  hasMore: boolean;
+}
+
+/** @throws as readPage */
+export type ReadPage = (workspaceId: string, start: PageStart, form: PageForm) => Promise<Page>;
+
+/**
+ * Long enough for readers that are not quite as fast as the first one. Short, because a page also tells the sync status of its tasks, which
+ * changes without a change of the feed.
+ */
+const KEEP_MS = 200;
+/** Of pages that are kept; one more is read for its reader alone. */
+const KEPT_BYTES_MAX = 8_388_608;
+
+export function createReadPage(database: Database): ReadPage {
+  const pages = new Map<string, Promise<Page>>();
+  let keptBytes = 0;
+
+  async function read(workspaceId: string, start: PageStart, form: PageForm): Promise<Page> {
+    const { text, ...page } = await readPage(database, workspaceId, start, form);
+    return { ...page, bytes: Buffer.from(page.count === 0 ? text : text + form.terminator) };
+  }
+
+  function share(key: string, reading: Promise<Page>) {
+    pages.set(key, reading);
+    const forget = () => {
+      if (pages.get(key) === reading) pages.delete(key);
+    };
+    const keep = ({ hasMore, bytes }: Page) => {
+      if (!hasMore || keptBytes + bytes.length > KEPT_BYTES_MAX) return forget();
+      keptBytes += bytes.length;
+      setTimeout(() => {
+        keptBytes -= bytes.length;
+        forget();
+      }, KEEP_MS);
+    };
+    // Its reader sees what it failed with.
+    reading.then(keep, forget);
+  }
+
+  return async (workspaceId, start, form) => {
+    if (start.bucket !== undefined) return read(workspaceId, start, form);
+    // liveUntil, too: which tombstones a bootstrap leaves out depends on when it began.
+    const key = JSON.stringify([workspaceId, start.seq, start.liveUntil, form.limit, form.separator]);
+    const open = pages.get(key);
+    // Without one there is no turn of the loop in between: those that come together find the first one's.
+    const others = open === undefined ? undefined : await open.catch(() => undefined);
+    if (others?.hasMore === true) return others;
+    const reading = read(workspaceId, start, form);
+    share(key, reading);
+    return reading;
+  };
+}
