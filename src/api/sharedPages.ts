@@ -54,7 +54,7 @@ export function createReadPage(database: Database): ReadPage {
         forget();
       }, KEEP_MS);
     };
-    // Its reader sees what it failed with.
+    // What it fails with its readers are told.
     reading.then(keep, forget);
   }
 
@@ -63,9 +63,11 @@ export function createReadPage(database: Database): ReadPage {
     // liveUntil, too: which tombstones a bootstrap leaves out depends on when it began.
     const key = JSON.stringify([workspaceId, start.seq, start.liveUntil, form.limit, form.separator]);
     const open = pages.get(key);
-    // Without one there is no turn of the loop in between: those that come together find the first one's.
-    const others = open === undefined ? undefined : await open.catch(() => undefined);
-    if (others?.hasMore === true) return others;
+    if (open !== undefined) {
+      // What it fails with the others are told as well: where the database does not answer, nobody waits for it twice.
+      const others = await open;
+      if (others.hasMore) return others;
+    }
     const reading = read(workspaceId, start, form);
     share(key, reading);
     return reading;

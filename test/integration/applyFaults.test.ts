@@ -192,6 +192,14 @@ describe('operations that cannot be applied', () => {
         [],
       );
 
+    it('stand in Bull Board as so many small batches', async () => {
+      await share(['One', 'Two', 'Three']);
+      const path = '/admin/queues/api/queues?activeQueue=sync&status=waiting&page=1&jobsPerPage=20';
+      const { body } = await waiting.request('GET', path);
+      const names = body.queues.flatMap(({ jobs }: { jobs: { name: string }[] }) => jobs.map(({ name }) => name));
+      expect(names).to.deep.equal(['3 small batches · workspace default · 3 operations · 0 attempts']);
+    });
+
     it('fail alone; the job fails for them, and names the batch of the first', async () => {
       await refuseTitles(waiting.database, 'Shared', '22023');
       const batchIds = await share(['Fine', 'Shared', 'Fine too']);

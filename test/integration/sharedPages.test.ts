@@ -66,11 +66,12 @@ describe('pages of the change feed for several readers', () => {
     expect(listed).to.deep.equal(['a', 'b', 'c', 'd', 'e', 'f', 'a']);
   });
 
-  it('the pages of another workspace are its own', async () => {
-    const other = await readPage('nobody', { seq: 0, liveUntil: 0, bucket: undefined }, FORM).catch(
-      (error: Error) => error.message,
-    );
-    expect(other).to.equal('workspace nobody does not exist');
-    expect(idsIn(await read(1))).to.deep.equal(['b', 'c']);
+  it('what cannot be read is an error for all who asked, and is forgotten', async () => {
+    const readNobody = () => readPage('nobody', { seq: 0, liveUntil: 0, bucket: undefined }, FORM);
+    const fault = (reading: Promise<Page>) => reading.then(String, (error: Error) => error.message);
+    const wanted = 'workspace nobody does not exist';
+    expect(await Promise.all([fault(readNobody()), fault(readNobody())])).to.deep.equal([wanted, wanted]);
+    await system.database.select("INSERT INTO workspaces (id) VALUES ('nobody') RETURNING id", []);
+    expect((await readNobody()).count).to.equal(0);
   });
 });
