@@ -186,7 +186,7 @@ interface ShownEntry extends ShownOutcome {
   duplicate?: true;
 }
 
-// Hundreds of them an answer: objects that are made of spread ones took twice the time.
+// Hundreds of them an answer: made of spread objects they took four times as long (docs/decisions/0018).
 function presentEntry(view: BatchView, entry: BatchEntry, index: number): ShownEntry {
   if ('error' in entry) {
     const { clientId, opId, operation, taskId, error, field } = entry;

@@ -1,6 +1,6 @@
 // Pages of the change feed for several readers: devices that come back at the same time ask for the same ones, and what one has read is sent
 // to the others as it is, bytes included. Only full pages are passed on: they are a beginning of the feed that the reader goes on from, and
-// whatever was written since stands behind it. The last page, which says that nothing follows, each reader reads for himself.
+// whatever was written since stands behind it. A page that says that nothing follows is good for those who asked before its reading began.
 import type { Database } from '../storage/database.js';
 import { type PageStart, readPage } from '../storage/readPage.js';
 
@@ -28,11 +28,12 @@ export type ReadPage = (workspaceId: string, start: PageStart, form: PageForm) =
  * Long enough for readers that are not quite as fast as the first one. Short, because a page also tells the sync status of its tasks, which
  * changes without a change of the feed.
  */
-const KEEP_MS = 200;
+export const KEEP_MS = 200;
 /** Of pages that are kept; one more is read for its reader alone. */
 const KEPT_BYTES_MAX = 8_388_608;
 
-export function createReadPage(database: Database): ReadPage {
+/** @param keepMs how long full pages are kept */
+export function createReadPage(database: Database, keepMs: number): ReadPage {
   const pages = new Map<string, Promise<Page>>();
   let keptBytes = 0;
 
@@ -52,21 +53,22 @@ export function createReadPage(database: Database): ReadPage {
       setTimeout(() => {
         keptBytes -= bytes.length;
         forget();
-      }, KEEP_MS);
+      }, keepMs).unref();
     };
-    // What it fails with its readers are told.
     reading.then(keep, forget);
   }
 
   return async (workspaceId, start, form) => {
     if (start.bucket !== undefined) return read(workspaceId, start, form);
     // liveUntil, too: which tombstones a bootstrap leaves out depends on when it began.
-    const key = JSON.stringify([workspaceId, start.seq, start.liveUntil, form.limit, form.separator]);
+    const key = JSON.stringify([workspaceId, start.seq, start.liveUntil, form]);
     const open = pages.get(key);
     if (open !== undefined) {
       // What it fails with the others are told as well: where the database does not answer, nobody waits for it twice.
       const others = await open;
       if (others.hasMore) return others;
+      const later = pages.get(key);
+      if (later !== undefined && later !== open) return later;
     }
     const reading = read(workspaceId, start, form);
     share(key, reading);

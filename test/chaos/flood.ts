@@ -64,7 +64,7 @@ export function createFlood(url: string, batchSize: number, signal: AbortSignal)
       ),
     }),
     faults: () => [...faults],
-    /** Each of `senders` sends the next batch when the last one is answered; a refusal is waited out a little. */
+    /** Each of `senders` sends the next batch when the last one is answered. */
     async closedLoop(senders: number, durationMs: number) {
       const until = performance.now() + durationMs;
       const sender = async () => {

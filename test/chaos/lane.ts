@@ -18,7 +18,8 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   // The run is gone.
   process.on('disconnect', stop);
-  const tell = (message: LaneMessage) => process.send?.(message);
+  // The run may be gone, and the scenario still has to end in order.
+  const tell = (message: LaneMessage) => process.send?.(message, () => undefined);
   const { signal } = controller;
   const { scenario: _, ...result } = await runScenario(scenario, { ...order, signal, say: (line) => tell({ line }) });
   process.send?.({ result } satisfies LaneMessage, () => process.exit(0));

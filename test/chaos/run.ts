@@ -5,7 +5,7 @@
 //   npm run chaos -- --list                       what there is
 //   --backend postgres                            the queue in PostgreSQL, where the scenario makes sense with it
 //   --scale 0.2                                   a fifth of the time and of the operations
-//   --lanes 1                                     how many at a time (2; those that measure times run alone in any case)
+//   --lanes 1                                     how many at a time (2; those that measure how fast something is run alone)
 // A failing scenario leaves its folder. The last line is `N passed, N failed`.
 import { randomInt } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
@@ -64,7 +64,7 @@ function readOrder(): Order | undefined {
     minutes: readNumber('minutes', values.minutes),
     scale: readNumber('scale', values.scale) ?? 1,
     backend: values.backend,
-    lanes: readNumber('lanes', values.lanes) ?? LANES,
+    lanes: Math.ceil(readNumber('lanes', values.lanes) ?? LANES),
   };
 }
 

@@ -1,7 +1,8 @@
 // Several scenarios at a time, each with a process, servers and ports of its own. Those that measure how fast something is run alone, when
 // the others are done: a neighbour on the same cores would spoil what they find.
 import { fork } from 'node:child_process';
-import { createMeasures, type RunOptions, type ScenarioResult } from './runScenario.js';
+import { join } from 'node:path';
+import { createMeasures, folderNameOf, type RunOptions, type ScenarioResult } from './runScenario.js';
 import type { Scenario } from './scenario.js';
 
 /** What a lane's process is told. */
@@ -67,7 +68,7 @@ function runInProcess(planned: Planned, signal: AbortSignal, { onLine }: Reports
     measures: createMeasures(),
     tookMs: performance.now() - startedAt,
     fault,
-    folder: run.parentFolder,
+    folder: join(run.parentFolder, folderNameOf(scenario, run)),
   });
   return new Promise((resolve) => {
     const end = (fault: string) => {
@@ -75,6 +76,6 @@ function runInProcess(planned: Planned, signal: AbortSignal, { onLine }: Reports
       resolve({ scenario, ...(result ?? failed(fault)) });
     };
     child.on('error', (error) => end(error.message));
-    child.on('exit', (code, killedBy) => end(`its process ended without a result (${killedBy ?? `code ${code}`})`));
+    child.on('close', (code, killedBy) => end(`its process ended without a result (${killedBy ?? `code ${code}`})`));
   });
 }

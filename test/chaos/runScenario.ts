@@ -30,6 +30,9 @@ export interface RunOptions {
   say(line: string): void;
 }
 
+export const folderNameOf = ({ name }: Scenario, { backend, seed }: Pick<RunOptions, 'backend' | 'seed'>) =>
+  `${name}-${backend}-${seed}`;
+
 export const createMeasures = (): Measures => ({
   operations: 0,
   acknowledged: 0,
@@ -45,7 +48,7 @@ export const createMeasures = (): Measures => ({
 export async function runScenario(scenario: Scenario, run: RunOptions): Promise<ScenarioResult> {
   const { seed, backend, signal, say } = run;
   const options = { ...scenario.options, ...run.options };
-  const folder = join(run.parentFolder, `${scenario.name}-${backend}-${seed}`);
+  const folder = join(run.parentFolder, folderNameOf(scenario, run));
   mkdirSync(folder, { recursive: true });
   // PostgreSQL may have to run as another user, which passes through here.
   chmodSync(folder, 0o755);

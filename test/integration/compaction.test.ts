@@ -145,7 +145,7 @@ describe('compaction', () => {
     sleepDays(91);
     await runCompaction(system, () => nowMs);
     const form = { limit: 5_000, separator: ',', terminator: '' };
-    const readPage = createReadPage(system.database);
+    const readPage = createReadPage(system.database, 0);
     const refused = await readFeedPage(readPage, feed, form).then(
       () => undefined,
       (error: unknown) => error,

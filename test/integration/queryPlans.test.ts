@@ -249,6 +249,17 @@ describe('query plans', () => {
     await expectIndexed(() => listTasks(database, list), 1_000);
   });
 
+  it('says of fifty tasks that operations wait, two thousand on some of them', async () => {
+    const { database } = system;
+    await database.sequelize.query("UPDATE sync_queue SET task_id = 'task-' || (id % 50 + 1) WHERE status = 'pending'");
+    await database.sequelize.query('VACUUM ANALYZE sync_queue');
+    const ids = Array.from({ length: 50 }, (_, n) => `task-${n + 1}`);
+    await expectIndexed(async () => {
+      const views = await readTaskViews(database, WORKSPACE, ids);
+      expect([...views.values()].filter(({ syncStatus }) => syncStatus === 'pending')).to.have.length(50);
+    }, 300);
+  });
+
   it('marks the start of an attempt', async () => {
     const { database } = system;
     const others = `INSERT INTO apply_starts (workspace_id, last_id) SELECT 'w' || n, n FROM generate_series(1, 10000) AS n`;

@@ -1,7 +1,7 @@
-// How many operations are pending, known without asking at every batch: a count that is repeated at most once a second, and only while
+// How many operations are pending, known without asking at every batch: a count that is repeated every one to three seconds, and only while
 // batches arrive, plus what this process has accepted since the count began. What other api processes accepted in the meantime shows in
-// the next count, so a limit may be passed by what they accept in a second. An old count errs on the safe side: it knows nothing of
-// what was applied since.
+// the next count, so a limit may be passed by what they accept until then. An old count keeps the limit, and refuses too much: it knows
+// nothing of what was applied since.
 import { describeError, type Logger } from '../../logger.js';
 import type { PendingCount } from '../../storage/readBacklog.js';
 
@@ -15,10 +15,10 @@ export interface PendingEstimate {
 }
 
 const COUNT_EVERY_MS = 1_000;
-/** A count may take a thirtieth of one connection's time, no more: a tenth was a twentieth of all that an overloaded server does ... */
+/** A count is followed by a rest of thirty times as long: ten times was a twentieth of all that an overloaded server does ... */
 const REST_FACTOR = 30;
-/** ... but the pause after it ends here. */
-const REST_MAX_MS = 15_000;
+/** ... but of no more than this. What is applied meanwhile is not seen: with 15 s workers would run out of what a full workspace may hold. */
+const REST_MAX_MS = 3_000;
 
 /** @param nowMs a clock that only moves forward */
 export function createPendingEstimate(

@@ -20,6 +20,7 @@ export const noConnections: Scenario = {
   name: 'no-connections',
   title: 'PostgreSQL has no connection left: 503 within 1 s, back within 2 s',
   backends: ['redis', 'postgres'],
+  runsAlone: true,
   options: { durationMs: 60_000, devices: 8, operations: 1_500, apis: 1, workers: 1, rounds: 5 },
   short: { durationMs: 15_000, operations: 300, rounds: 1 },
   async run(context) {

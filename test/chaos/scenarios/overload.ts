@@ -21,6 +21,12 @@ const CALIBRATION_MS = 12_000;
 /** Enough to keep every connection of the api busy. */
 const CALIBRATION_CONCURRENCY = 16;
 const GOODPUT_SHARE = 0.8;
+/** Less is not the load that the title names: a sender or a server too slow to offer and to refuse so much. */
+const TIMES_THE_PEAK_MIN = 8;
+/** Of the machine must be left by the sender: what it takes is not asked of the system. */
+const LEFT_MIN = 0.9;
+/** A system that is slower than this afterwards has not recovered, and may not lower what is asked of it. */
+const AFTER_MIN = 0.7;
 const LAG_P99_LIMIT_S = 0.2;
 /** Heaps breathe; a leak under this load would be hundreds. */
 const MEMORY_SLACK_MB = 80;
@@ -43,7 +49,8 @@ export const overload: Scenario = {
     await waitForSettled(stack);
     measures.recoveryMs = Math.round(performance.now() - healedAt);
     const after = await calibrate(stack, flood);
-    const findings = [...overloaded.findings, ...judgeGoodput(context, overloaded, [before, after])];
+    const findings = [before, overloaded, after].flatMap((phase) => phase.findings);
+    findings.push(...judgeGoodput(context, overloaded, { before, after }));
     if (measures.recoveryMs > RECOVERY_LIMIT_MS)
       findings.push(`all was settled ${measures.recoveryMs} ms after the overload`);
     const acknowledged = flood.acknowledged();
@@ -78,30 +85,53 @@ async function startRate(stack: Stack): Promise<() => Promise<Rate>> {
 }
 
 /** As many as are answered, as fast as they are: each sender waits for its answer. The last two thirds count. */
-async function calibrate(stack: Stack, flood: Flood): Promise<Rate> {
+async function calibrate(stack: Stack, flood: Flood): Promise<Rate & { findings: string[] }> {
+  const sentBefore = flood.counts();
   const closed = flood.closedLoop(CALIBRATION_CONCURRENCY, CALIBRATION_MS);
   await sleep(CALIBRATION_MS / 3);
   const end = await startRate(stack);
   await closed;
   const rate = await end();
   await waitForSettled(stack);
-  return rate;
+  const { statuses } = flood.countsSince(sentBefore);
+  const other = Object.keys(statuses).filter(
+    (status) => !['200', '202'].includes(status) && (statuses[Number(status)] ?? 0) > 0,
+  );
+  return {
+    ...rate,
+    findings: other.map((status) => `${statuses[Number(status)]} batches of the peak were answered ${status}`),
+  };
 }
 
-function judgeGoodput({ measures }: ScenarioContext, { rate, batchesPerS, batchSize }: Overloaded, peaks: Rate[]) {
+function judgeGoodput(
+  { measures }: ScenarioContext,
+  { rate, batchesPerS, batchSize }: Overloaded,
+  { before, after }: { before: Rate; after: Rate },
+) {
+  const peaks = [before, after];
   const peak = mean(peaks.map(({ operationsPerS }) => operationsPerS));
   const left = (1 - rate.senderShare) / (1 - mean(peaks.map(({ senderShare }) => senderShare)));
   const goodput = rate.operationsPerS / (peak * left);
+  const times = batchesPerS / (peak / batchSize);
   Object.assign(measures.notes, {
-    'peak operations/s before': Math.round(peaks[0]?.operationsPerS ?? 0),
-    'peak operations/s after': Math.round(peaks.at(-1)?.operationsPerS ?? 0),
+    'peak operations/s before': Math.round(before.operationsPerS),
+    'peak operations/s after': Math.round(after.operationsPerS),
     'left by the sender %': Math.round(left * 100),
     'goodput operations/s': Math.round(rate.operationsPerS),
     'goodput %': Math.round(goodput * 100),
-    'times the peak': Math.round((batchesPerS / (peak / batchSize)) * 10) / 10,
+    '% of the peak before': Math.round((rate.operationsPerS / before.operationsPerS) * 100),
+    'times the peak': Math.round(times * 10) / 10,
   });
-  if (goodput >= GOODPUT_SHARE) return [];
-  return [`goodput was ${Math.round(rate.operationsPerS)} of ${Math.round(peak * left)} operations/s`];
+  const findings: string[] = [];
+  if (goodput < GOODPUT_SHARE)
+    findings.push(`goodput was ${Math.round(rate.operationsPerS)} of ${Math.round(peak * left)} operations/s`);
+  if (times < TIMES_THE_PEAK_MIN) findings.push(`only ${times.toFixed(1)} times the peak was offered`);
+  if (left < LEFT_MIN) findings.push(`the sender left only ${Math.round(left * 100)} % of the machine`);
+  if (after.operationsPerS < AFTER_MIN * before.operationsPerS)
+    findings.push(
+      `the peak was ${Math.round(before.operationsPerS)} before and ${Math.round(after.operationsPerS)} after it`,
+    );
+  return findings;
 }
 
 const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -149,6 +179,7 @@ async function overwhelm(
   if (quantile(lags, 0.5) > LAG_P99_LIMIT_S)
     findings.push(`the event loop's p99 was ${Math.round(quantile(lags, 0.5) * 1_000)} ms`);
   if (grownMb > MEMORY_SLACK_MB) findings.push(`memory grew by ${Math.round(grownMb)} MB`);
+  if ((counts.statuses[0] ?? 0) > 0) findings.push(`${counts.statuses[0]} batches had no answer`);
   if ((counts.statuses[429] ?? 0) + (counts.statuses[503] ?? 0) === 0)
     findings.push('nothing was refused: it was no overload');
   return { rate, batchesPerS: counts.sent / (durationMs / 1_000), batchSize: flood.batchSize, findings };

@@ -14,6 +14,7 @@ export const rollingDeploy: Scenario = {
   name: 'rolling-deploy',
   title: '2 api and 2 workers replaced one by one, 10 times',
   backends: ['redis', 'postgres'],
+  runsAlone: true,
   options: { durationMs: 120_000, devices: 20, operations: 12_000, apis: 2, workers: 2, rounds: 10 },
   short: { durationMs: 15_000, devices: 6, operations: 600, workers: 1, rounds: 1 },
   async run(context) {
