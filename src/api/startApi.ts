@@ -14,6 +14,7 @@ import { createServerClock } from '../sync/clock.js';
 import { createAccept } from './accepting.js';
 import { startAdmission } from './admission/startAdmission.js';
 import { createApp } from './app.js';
+import { closeBrokenRequests } from './brokenRequests.js';
 import { createExpressServer } from './expressServer.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
@@ -22,12 +23,8 @@ import { createReadPage, KEEP_MS } from './sharedPages.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 
-/**
- * How often requests that are too slow are closed. All that are due go in one turn of the event loop, some 120 us each: looked for every
- * second, 2,000 slow clients that had come within half a second held everybody else up for 150 ms; every 100 ms, for 50. A look goes
- * through all requests that are still being received: 22 us with 2,000 of them.
- */
-const LATE_REQUESTS_EVERY_MS = 20;
+/** How often it is looked for requests that are late. A look goes through all that are still being received: 22 us with 2,000 of them. */
+const LATE_REQUESTS_EVERY_MS = 100;
 
 /**
  * Starts serving once the database answers and is migrated.
@@ -80,6 +77,7 @@ export async function startApi(
     connectionsCheckingInterval: LATE_REQUESTS_EVERY_MS,
   };
   const server = createExpressServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
+  closeBrokenRequests(server);
   const closeSockets = serveSockets(server, deps);
   const http = await listen(server, config.port, config.host);
   shutdown.push('http', () => http.close());
