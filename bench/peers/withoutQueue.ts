@@ -9,7 +9,7 @@ import { createExpressServer } from '../../src/api/expressServer.js';
 import { createLevels } from '../../src/api/levels.js';
 import { createOpenStreams } from '../../src/api/openStreams.js';
 import { createReadOutcomes } from '../../src/api/readingOutcomes.js';
-import { createReadPage, KEEP_MS } from '../../src/api/sharedPages.js';
+import { createReadPage } from '../../src/api/sharedPages.js';
 import { createTails } from '../../src/api/tails.js';
 import { connect } from '../../src/connect.js';
 import { listen } from '../../src/listen.js';
@@ -77,7 +77,7 @@ const app = createApp({
   database,
   accept: createAccept(database),
   readOutcomes: createReadOutcomes(database),
-  readPage: createReadPage(database, KEEP_MS),
+  readPage: createReadPage(database),
   producer: { ...producer, enqueue },
   levels,
   tails: createTails(database, levels, logger),

@@ -14,7 +14,7 @@ const STATUSES: Readonly<Record<string, string>> = {
 const CLOSED_AT_ONCE = 5;
 const CLOSE_EVERY_MS = 5;
 
-/** Answers them and closes their connections, until the server has no more. */
+/** Answers what is broken on this server, and closes its connections. */
 export function closeBrokenRequests(server: Server): void {
   const answers = new WeakMap<Duplex, ServerResponse>();
   const late: (() => void)[] = [];

@@ -28,12 +28,12 @@ export type ReadPage = (workspaceId: string, start: PageStart, form: PageForm) =
  * Long enough for readers that are not quite as fast as the first one. Short, because a page also tells the sync status of its tasks, which
  * changes without a change of the feed.
  */
-export const KEEP_MS = 200;
+const KEEP_MS = 200;
 /** Of pages that are kept; one more is read for its reader alone. */
 const KEPT_BYTES_MAX = 8_388_608;
 
 /** @param keepMs how long full pages are kept */
-export function createReadPage(database: Database, keepMs: number): ReadPage {
+export function createReadPage(database: Database, keepMs = KEEP_MS): ReadPage {
   const pages = new Map<string, Promise<Page>>();
   let keptBytes = 0;
 

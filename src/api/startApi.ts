@@ -19,7 +19,7 @@ import { createExpressServer } from './expressServer.js';
 import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
 import { createReadOutcomes } from './readingOutcomes.js';
-import { createReadPage, KEEP_MS } from './sharedPages.js';
+import { createReadPage } from './sharedPages.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 
@@ -54,7 +54,7 @@ export async function startApi(
     database,
     accept: createAccept(database),
     readOutcomes: createReadOutcomes(database),
-    readPage: createReadPage(database, KEEP_MS),
+    readPage: createReadPage(database),
     producer,
     levels,
     tails: createTails(database, levels, logger),

@@ -17,7 +17,10 @@ export function curlVersion(): string | undefined {
 export async function curl(parameters: string[], body?: unknown): Promise<Answer> {
   const data = body === undefined ? [] : ['-H', 'Content-Type: application/json', '--data-binary', '@-'];
   const child = spawn('curl', ['-sS', '-i', '--max-time', `${LIMIT_S}`, ...data, ...parameters]);
-  child.stdin.end(body === undefined ? '' : JSON.stringify(body));
+  // A curl that ends without having read it says why with its code.
+  child.stdin.on('error', () => undefined);
+  // Not even an empty text without a body: that is a write, and curl may have ended.
+  child.stdin.end(body === undefined ? undefined : JSON.stringify(body));
   let said = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (chunk) => (said += chunk));

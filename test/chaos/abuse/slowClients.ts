@@ -60,9 +60,7 @@ async function openAll({ url, counts }: Order): Promise<() => SlowReport> {
 
   let opened = 0;
   function startDrip(socket: Socket) {
-    const drip = () => {
-      if (!socket.destroyed) socket.write('a');
-    };
+    const drip = () => socket.write('a');
     opened += 1;
     const timers = [setTimeout(() => timers.push(setInterval(drip, DRIP_EVERY_MS)), opened % DRIP_EVERY_MS)];
     return () => timers.forEach(clearInterval);
