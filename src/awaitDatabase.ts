@@ -5,6 +5,7 @@ import { type DatabaseAddress, resolveDatabaseAddress } from './databaseAddress.
 import { describeError, type Logger } from './logger.js';
 import type { Shutdown } from './shutdown.js';
 import { type Database, openDatabase } from './storage/database.js';
+import { readLastOperationId } from './storage/lastOperation.js';
 import { isMigrated } from './storage/migrate.js';
 import { classifyFault } from './sync/retryPolicy.js';
 
@@ -42,7 +43,11 @@ async function tryOpen(url: string, options: Config['database'], processName: st
   try {
     const address = await resolveDatabaseAddress(url, options.connectTimeoutMs);
     database = openDatabase(address, options, processName);
-    if (await isMigrated(database)) return { database, address };
+    if (await isMigrated(database)) {
+      // A process that only serves the feed accepts and applies none, and would plan each of its pages anew (1 ms).
+      database.sawOperation(await readLastOperationId(database));
+      return { database, address };
+    }
     say('the database lacks the schema of this version; waiting for `npm run db:migrate`');
   } catch (error) {
     if (classifyFault(error) !== 'transient') {

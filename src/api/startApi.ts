@@ -43,7 +43,10 @@ export async function startApi(
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('sent wake-ups', () => wakeUps.close());
-  const received = subscribeWakeUps(queue, logger, levels.receive);
+  const received = subscribeWakeUps(queue, logger, (wakeUp) => {
+    database.sawOperation(wakeUp.settledUpTo);
+    levels.receive(wakeUp);
+  });
   shutdown.push('received wake-ups', () => received.close());
 
   const clock = createServerClock(nowMs);

@@ -26,15 +26,16 @@ export interface Outcomes {
 }
 
 // Plan: the workspace's row once, and for each key one look into sync_queue_operation, tasks_pkey and sync_queue_unsettled. LIMIT 1 keeps the
-// planner from joining the keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). Two columns are called
-// opId: the task's is renamed.
+// planner from joining the keys to the whole log where it has no statistics (20 ms for 50 keys among 50,000 rows). The arrays are selected: one
+// that the planner can count makes a plan for few keys look cheaper than the kept one, and it planned each time, 0.4 ms for one operation.
+// Two columns are called opId: the task's is renamed.
 export const OUTCOMES = lookup(
   'read_outcomes',
   `WITH head AS MATERIALIZED (${FEED_HEAD})
 SELECT h.incarnation, q.*, t.id AS "foundId", t."serverId", t.title, t.description, t.completed, t.deleted, t.stub, t."createdAt",
   t."updatedAt", t."updatedBy", t."lastOpId", t.seq, t."lastSyncedAt", t."syncStatus"
 FROM head h LEFT JOIN (
-  unnest($2::text[], $3::text[]) AS k("clientId", "opId")
+  unnest((SELECT $2::text[]), (SELECT $3::text[])) AS k("clientId", "opId")
   CROSS JOIN LATERAL (
     SELECT ${STATE_COLUMNS} FROM sync_queue q
     WHERE q.workspace_id = $1 AND q.client_id = k."clientId" AND q.op_id = k."opId" LIMIT 1

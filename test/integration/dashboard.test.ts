@@ -61,6 +61,18 @@ describe('the dashboard', () => {
     expect(job?.attempts).to.equal(0);
   });
 
+  // On PostgreSQL up to eight jobs are added one by one, more with one statement.
+  for (const parts of [3, 12]) {
+    it(`shows each of the ${parts} parts of a large batch, once`, async () => {
+      const items = Array.from({ length: 50 * parts }, () => createItem(newId('part')));
+      const { body } = await system.push(items, {}, { prefer: 'respond-async' });
+      const jobs = (await readJobs(system, 'waiting')).filter(({ data }) => data.batchId === body.batch_id);
+      const shown = jobs.map(({ data }) => Number(data.part)).toSorted((a, b) => a - b);
+      expect(shown).to.deep.equal(Array.from({ length: parts }, (_, index) => index + 1));
+      expect(jobs.every(({ data }) => data.count === 50 && data.parts === parts)).to.equal(true);
+    });
+  }
+
   it('shows why a batch failed, and keeps what succeeded for as long as the backend can', async () => {
     const allow = await refuseTitles(system.database, 'Shown', '22000');
     const worker = await system.startWorker();

@@ -6,13 +6,17 @@ import { expect } from 'chai';
 import { v7 as newUuid } from 'uuid';
 import { requireDatabaseUrl } from '../../config/index.js';
 import { createAccept } from '../../src/api/accepting.js';
+import { waitForDatabase } from '../../src/awaitDatabase.js';
 import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
+import { createLogger } from '../../src/logger.js';
+import { createShutdown } from '../../src/shutdown.js';
 import { acceptBatches, type BatchToAccept, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
 import { FINISH } from '../../src/storage/finishBatches.js';
 import { READ_PENDING } from '../../src/storage/pendingRows.js';
 import { OUTCOMES, readOutcomes } from '../../src/storage/readOutcomes.js';
+import { readPage } from '../../src/storage/readPage.js';
 import { lookup, planned, prepared } from '../../src/storage/statement.js';
 import { WRITE_FOLD } from '../../src/storage/writeFold.js';
 import { classifyFault } from '../../src/sync/retryPolicy.js';
@@ -104,6 +108,35 @@ describe('hot statements', () => {
     await pool.run(statement, [1]);
     expect(await preparedNames(pool), 'alone').to.have.length(2);
     expect(statement.at(1_000).text).to.not.equal(statement.at(10_000).text);
+  });
+
+  it('that look rows up are prepared from the start where others have accepted operations', async () => {
+    const logger = createLogger({ level: 'error', process: 'test' });
+    const shutdown = createShutdown(logger, 1_000);
+    const url = requireDatabaseUrl(system.config);
+    await system.database.select("SELECT setval('sync_queue_id_seq', 5000)", []);
+    const { database } = await waitForDatabase(
+      url,
+      { ...system.config.database, poolSize: 1 },
+      'test',
+      logger,
+      shutdown,
+    );
+    pools.push(database);
+    const statement = lookup('of_others', 'SELECT 1 AS found');
+    await database.pipeline((session) => session.run(statement, []));
+    expect(await preparedNames(database)).to.deep.equal([{ name: statement.at(5_000).name }]);
+  });
+
+  it('that read one outcome are planned five times on a connection, and then no more', async () => {
+    const pool = await openPool();
+    pool.sawOperation(5_000);
+    for (let n = 0; n < 12; n += 1) await readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]);
+    const used = await pool.select<{ custom: number; generic: number }>(
+      'SELECT custom_plans AS custom, generic_plans AS generic FROM pg_prepared_statements',
+      [],
+    );
+    expect(used).to.deep.equal([{ custom: 5, generic: 7 }]);
   });
 
   it('of one turn leave in one write', async () => {
@@ -390,6 +423,19 @@ describe('a database without statistics', () => {
       expect((await scanned(database)) - before, 'rows that were looked at').to.be.lessThan(2_000);
     });
   }
+
+  it('is read by keys when much has failed, also by plans from before anything had', async () => {
+    const { database } = system;
+    const form = { limit: 250, separator: ',' };
+    const read = () => readPage(database, WORKSPACE, { seq: 0, liveUntil: 0, bucket: undefined }, form);
+    for (let n = 0; n < 8; n += 1) expect((await read()).text).to.not.include('"sync_status":"error"');
+    await database.sequelize.query(
+      `UPDATE sync_queue SET status = 'failed', last_attempted_at = now() + interval '1 day' WHERE id % 5 = 0`,
+    );
+    const before = await scanned(database);
+    expect((await read()).text.match(/"sync_status":"error"/g)).to.have.length(50);
+    expect((await scanned(database)) - before, 'rows that were looked at').to.be.lessThan(1_000);
+  });
 });
 
 async function logLength(database: Database): Promise<number> {

@@ -46,7 +46,9 @@ export async function startSessionProxy(targetUrl: string): Promise<SessionProxy
 
   function join(client: Socket) {
     const server = connect(target);
-    const endsAt = moment;
+    const born = moment;
+    // Not later: one that lies in a pool meanwhile would end when everything is believed to be well again.
+    const endsAt = (wanted: Moment) => born === wanted && moment === wanted;
     let isReady = false;
     let asksToListen = false;
     open.add(client);
@@ -58,7 +60,7 @@ export async function startSessionProxy(targetUrl: string): Promise<SessionProxy
     server.on('close', () => client.destroy());
     client.on('data', (chunk) => {
       asksToListen ||= chunk.includes('LISTEN ');
-      if (isReady && endsAt === 'first statement') {
+      if (isReady && endsAt('first statement')) {
         count += 1;
         client.destroy();
       } else server.write(chunk);
@@ -66,7 +68,7 @@ export async function startSessionProxy(targetUrl: string): Promise<SessionProxy
     server.on('data', (chunk) => {
       const isAnswered = chunk.subarray(-READY_FOR_QUERY.length).equals(READY_FOR_QUERY);
       isReady ||= isAnswered;
-      if (isAnswered && (endsAt === 'ready' || (endsAt === 'listening' && asksToListen))) {
+      if (isAnswered && (endsAt('ready') || (asksToListen && endsAt('listening')))) {
         count += 1;
         client.end(Buffer.concat([chunk, ENDED_BY_OPERATOR]));
       } else client.write(chunk);
