@@ -1,8 +1,7 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
-import type { Transaction } from 'sequelize';
 import type { Database } from './database.js';
-import { BY_KEYS_ONLY, planned, prepared } from './statement.js';
+import { prepared, type Session } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -20,14 +19,12 @@ export interface FeedHead {
 const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
     ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
 
-const headOf = (furtherColumns = '') => `SELECT w.seq, w.floor_seq AS "floorSeq",
+/** Gives a FeedHead as one row; none for a workspace ($1) that does not exist. */
+export const FEED_HEAD = `SELECT w.seq, w.floor_seq AS "floorSeq",
   concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
     (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
-    (SELECT incarnation FROM sync_identity)) AS incarnation${furtherColumns}
+    (SELECT incarnation FROM sync_identity)) AS incarnation
 FROM workspaces w WHERE w.id = $1`;
-
-/** Gives a FeedHead as one row; none for a workspace ($1) that does not exist. */
-export const FEED_HEAD = headOf();
 
 const HEAD = prepared('feed_head', FEED_HEAD);
 
@@ -36,19 +33,15 @@ export async function readFeedHead(database: Database, workspaceId: string): Pro
   return only(await database.run<FeedHead>(HEAD, [workspaceId]), workspaceId);
 }
 
-const LOCKED_HEAD = planned(`${headOf(`, ${BY_KEYS_ONLY}`)} FOR NO KEY UPDATE OF w`);
+const LOCKED_HEAD = prepared('lock_feed_head', `${FEED_HEAD} FOR NO KEY UPDATE OF w`);
 
 /**
- * The same, and locks the workspace for the rest of the transaction, as lockWorkspace does: for a writer that tells the cursor of its
+ * The same, and locks the workspace for the rest of the transaction, as lockOn does: for a writer that tells the cursor of its
  * own change. What it commits is of this incarnation: no connection outlives a failover or a restore, and where sync_identity is changed
  * under it, the cursor is one that has expired, which is safe.
  */
-export async function lockFeedHead(
-  database: Database,
-  workspaceId: string,
-  transaction: Transaction,
-): Promise<FeedHead> {
-  return only(await database.run<FeedHead>(LOCKED_HEAD, [workspaceId], transaction), workspaceId);
+export async function lockFeedHead(session: Session, workspaceId: string): Promise<FeedHead> {
+  return only(await session.run<FeedHead>(LOCKED_HEAD, [workspaceId]), workspaceId);
 }
 
 function only([head]: FeedHead[], workspaceId: string): FeedHead {

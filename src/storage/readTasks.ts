@@ -1,25 +1,40 @@
 // Reading tasks for /api/tasks: one by either of its ids, and pages by key (an offset would get slower with every page).
-import type { Transaction } from 'sequelize';
 import type { Task } from '../sync/task.js';
 import type { Database } from './database.js';
+import { lookup, type Session } from './statement.js';
 import { FIELD_VERSIONS_COLUMN, SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+const findBy = (column: 'id' | 'server_id') =>
+  lookup(
+    `find_task_by_${column}`,
+    `SELECT ${TASK_COLUMNS}, ${FIELD_VERSIONS_COLUMN}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
+    WHERE t.workspace_id = $1 AND t.${column} = $2 AND NOT t.stub`,
+  );
+// Plan: one look into tasks_pkey or tasks_server_id, and one into sync_queue_unsettled.
+const BY_ID = findBy('id');
+const BY_SERVER_ID = findBy('server_id');
+
 /** Finds a task or tombstone by its id, else by its server id; a stub is neither. */
-export async function findTask(
-  database: Database,
+export function findTask(database: Database, workspaceId: string, id: string): Promise<(TaskView & Task) | undefined> {
+  return database.pipeline((session, sendCommit) => {
+    const finding = findTaskOn(session, workspaceId, id);
+    sendCommit();
+    return finding;
+  });
+}
+
+/** The same in a transaction that is under way. */
+export async function findTaskOn(
+  session: Session,
   workspaceId: string,
   id: string,
-  transaction?: Transaction,
 ): Promise<(TaskView & Task) | undefined> {
-  const byColumn = async (column: 'id' | 'server_id') => {
-    const sql = `SELECT ${TASK_COLUMNS}, ${FIELD_VERSIONS_COLUMN}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-      WHERE t.workspace_id = $1 AND t.${column} = $2 AND NOT t.stub`;
-    const [task] = await database.select<TaskView & Task>(sql, [workspaceId, id], transaction);
-    return task;
-  };
-  return (await byColumn('id')) ?? (UUID.test(id) ? await byColumn('server_id') : undefined);
+  // Both at once: a second round trip would cost more than a look that finds nothing.
+  const statements = UUID.test(id) ? [BY_ID, BY_SERVER_ID] : [BY_ID];
+  const found = await Promise.all(statements.map((each) => session.run<TaskView & Task>(each, [workspaceId, id])));
+  return found.flat()[0];
 }
 
 /** What a list can be sorted by; a leading minus means newest first. */

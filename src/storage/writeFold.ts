@@ -1,7 +1,5 @@
 // Writing what a fold changed with one statement: tasks, outcomes of the queue's rows, and the workspace's counters.
-import type { Transaction } from 'sequelize';
 import type { AcceptedOperation, FoldResult, Settled } from '../sync/merge.js';
-import type { Database } from './database.js';
 import { lookup } from './statement.js';
 
 /** An accepted operation with its place in the queue. */
@@ -36,17 +34,6 @@ export const WRITE_FOLD = lookup(
 )
 UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::timestamptz WHERE id = $1`,
 );
-
-/** Writes what a fold changed. */
-export async function writeFold(
-  database: Database,
-  workspaceId: string,
-  folded: FoldResult<QueuedOperation>,
-  now: string,
-  transaction: Transaction,
-): Promise<void> {
-  await database.run(WRITE_FOLD, foldBind(workspaceId, folded, now), transaction);
-}
 
 /** What WRITE_FOLD is bound to. */
 export function foldBind(workspaceId: string, folded: FoldResult<QueuedOperation>, now: string): unknown[] {

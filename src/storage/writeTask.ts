@@ -1,14 +1,15 @@
-// Direct writes (the CRUD routes): the same lock, merge, log and seq as a device's operation, in one transaction, because the caller
-// waits for the answer. Their time is the server's, and never older than the task, so they never lose.
+// Direct writes (the CRUD routes): the same lock, merge, log and seq as a device's operation, in one transaction of two round trips, because
+// the caller waits for the answer, and the next writer for the lock. Their time is the server's, and never older than the task, so they never lose.
 import { timeAfter } from '../sync/clock.js';
 import { type ConflictStrategy, foldOperations, type OperationKind } from '../sync/merge.js';
 import { fieldsOf } from '../sync/operation.js';
 import type { Task } from '../sync/task.js';
 import type { Database } from './database.js';
 import { lockFeedHead } from './readChanges.js';
-import { findTask } from './readTasks.js';
+import { findTaskOn } from './readTasks.js';
+import { prepared, type Session } from './statement.js';
 import type { TaskView } from './taskView.js';
-import { type QueuedOperation, writeFold } from './writeFold.js';
+import { foldBind, type QueuedOperation, WRITE_FOLD } from './writeFold.js';
 
 /** The client id under which direct writes are logged. */
 const DIRECT_CLIENT_ID = 'server';
@@ -29,10 +30,13 @@ export interface DirectWrite {
   newServerId: () => string;
 }
 
-const LOG = `
-INSERT INTO sync_queue (workspace_id, client_id, op_id, content_hash, task_id, operation, task_data, updated_at, max_retries, created_at)
-VALUES ($1, $2, $3, '', $4, $5, $6::jsonb, $7::timestamptz, 0, $8::timestamptz)
-RETURNING id`;
+const NEXT_ID = prepared('next_operation_id', `SELECT nextval('sync_queue_id_seq') AS id`);
+
+const LOG = prepared(
+  'log_direct_write',
+  `INSERT INTO sync_queue (workspace_id, id, client_id, op_id, content_hash, task_id, operation, task_data, updated_at, max_retries, created_at)
+VALUES ($1, $2, $3, $4, '', $5, $6, $7::jsonb, $8::timestamptz, 0, $9::timestamptz)`,
+);
 
 export interface WrittenTask {
   /** The task afterwards. */
@@ -49,32 +53,48 @@ export interface WrittenTask {
  * @throws what `allows` throws, and the driver's errors
  */
 export function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
-  return database.transaction(async (transaction) => {
-    const { seq, incarnation } = await lockFeedHead(database, write.workspaceId, transaction);
-    const current = await findTask(database, write.workspaceId, write.taskId, transaction);
+  return database.pipeline(async (session, sendCommit) => {
+    const { workspaceId } = write;
+    // They go out with BEGIN; each begins when the one before it has ended, the first one when the workspace is locked.
+    const [{ seq, incarnation }, current, operationId] = await Promise.all([
+      lockFeedHead(session, workspaceId),
+      findTaskOn(session, workspaceId, write.taskId),
+      nextOperationId(session),
+    ]);
     if (!write.allows(current)) return undefined;
     const now = write.now();
     const taskId = current?.id ?? write.taskId;
-    const updatedAt = timeAfter(now, current?.updatedAt);
-    const [logged] = await database.select<{ id: number }>(
-      LOG,
-      [write.workspaceId, DIRECT_CLIENT_ID, write.opId, taskId, write.kind, JSON.stringify(write.data), updatedAt, now],
-      transaction,
-    );
     const operation: QueuedOperation = {
-      queueId: logged?.id ?? 0,
+      queueId: operationId,
       clientId: DIRECT_CLIENT_ID,
       opId: write.opId,
       taskId,
       kind: write.kind,
       fields: fieldsOf(write.data),
-      updatedAt,
+      updatedAt: timeAfter(now, current?.updatedAt),
     };
     const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
     const { newServerId, strategy = 'lww' } = write;
     const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
-    await writeFold(database, write.workspaceId, folded, now, transaction);
-    const task = await findTask(database, write.workspaceId, taskId, transaction);
-    return task === undefined ? undefined : { task, operationId: operation.queueId, incarnation };
+    const writing = Promise.all([
+      session.run(LOG, logBind(workspaceId, operation, write.data, now)),
+      session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+      findTaskOn(session, workspaceId, taskId),
+    ]);
+    sendCommit();
+    const [, , task] = await writing;
+    database.sawOperation(operationId);
+    return task === undefined ? undefined : { task, operationId, incarnation };
   });
+}
+
+async function nextOperationId(session: Session): Promise<number> {
+  const [row] = await session.run<{ id: number }>(NEXT_ID, []);
+  if (row === undefined) throw new Error('the sequence gave no id');
+  return row.id;
+}
+
+function logBind(workspaceId: string, operation: QueuedOperation, data: Record<string, unknown>, now: string) {
+  const { queueId, clientId, opId, taskId, kind, updatedAt } = operation;
+  return [workspaceId, queueId, clientId, opId, taskId, kind, JSON.stringify(data), updatedAt, now];
 }

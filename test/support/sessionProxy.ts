@@ -57,19 +57,21 @@ export async function startSessionProxy(targetUrl: string): Promise<SessionProxy
       open.delete(client);
       server.destroy();
     });
-    server.on('close', () => client.destroy());
+    server.on('close', () => client.end());
     client.on('data', (chunk) => {
       asksToListen ||= chunk.includes('LISTEN ');
       if (isReady && endsAt('first statement')) {
         count += 1;
         client.destroy();
-      } else server.write(chunk);
+      } else if (!server.destroyed) server.write(chunk);
     });
     server.on('data', (chunk) => {
       const isAnswered = chunk.subarray(-READY_FOR_QUERY.length).equals(READY_FOR_QUERY);
       isReady ||= isAnswered;
       if (isAnswered && (endsAt('ready') || (asksToListen && endsAt('listening')))) {
         count += 1;
+        // A server that has said so does nothing any more: a claim that reached it would be of a job that nobody works on until its lock has expired.
+        server.destroy();
         client.end(Buffer.concat([chunk, ENDED_BY_OPERATOR]));
       } else client.write(chunk);
     });
