@@ -17,6 +17,7 @@ import { FINISH } from '../../src/storage/finishBatches.js';
 import { READ_PENDING } from '../../src/storage/pendingRows.js';
 import { OUTCOMES, readOutcomes } from '../../src/storage/readOutcomes.js';
 import { readPage } from '../../src/storage/readPage.js';
+import { findTask } from '../../src/storage/readTasks.js';
 import { lookup, planned, prepared } from '../../src/storage/statement.js';
 import { WRITE_FOLD } from '../../src/storage/writeFold.js';
 import { classifyFault } from '../../src/sync/retryPolicy.js';
@@ -128,16 +129,24 @@ describe('hot statements', () => {
     expect(await preparedNames(database)).to.deep.equal([{ name: statement.at(5_000).name }]);
   });
 
-  it('that read one outcome are planned five times on a connection, and then no more', async () => {
-    const pool = await openPool();
-    pool.sawOperation(5_000);
-    for (let n = 0; n < 12; n += 1) await readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]);
-    const used = await pool.select<{ custom: number; generic: number }>(
-      'SELECT custom_plans AS custom, generic_plans AS generic FROM pg_prepared_statements',
-      [],
-    );
-    expect(used).to.deep.equal([{ custom: 5, generic: 7 }]);
-  });
+  const reads: Record<string, (pool: Database, n: number) => Promise<unknown>> = {
+    'one outcome': (pool, n) => readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]),
+    'a page': (pool, n) =>
+      readPage(pool, WORKSPACE, { seq: n, liveUntil: 0, bucket: undefined }, { limit: 2, separator: ',' }),
+    'a task': (pool, n) => findTask(pool, WORKSPACE, `task-${n}`),
+  };
+  for (const [what, read] of Object.entries(reads)) {
+    it(`that read ${what} are planned five times on a connection, and then no more`, async () => {
+      const pool = await openPool();
+      pool.sawOperation(5_000);
+      for (let n = 0; n < 12; n += 1) await read(pool, n);
+      const used = await pool.select<{ custom: number; generic: number }>(
+        'SELECT custom_plans AS custom, generic_plans AS generic FROM pg_prepared_statements',
+        [],
+      );
+      expect(used).to.deep.equal([{ custom: 5, generic: 7 }]);
+    });
+  }
 
   it('of one turn leave in one write', async () => {
     const pool = await openPool();
