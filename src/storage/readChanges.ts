@@ -1,7 +1,7 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
 import type { Database } from './database.js';
-import { prepared, type Session } from './statement.js';
+import { lookup, prepared, type Session } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -54,14 +54,17 @@ export class FeedCompacted extends Error {
   override name = 'FeedCompacted';
 }
 
-// The floor comes from the snapshot of the page: compaction may have passed the reader since he opened the feed.
-const CHANGES = `
-SELECT w.floor_seq AS "floorSeq", page.* FROM workspaces w LEFT JOIN LATERAL (
+// The floor comes from the snapshot of the page: compaction may have passed the reader since he opened the feed. What the planner could count
+// with is selected, as in readPage.ts. Plan: tasks_seq from the seq on up to the limit, and one look into sync_queue_unsettled a task.
+const CHANGES = lookup(
+  'feed_changes',
+  `SELECT w.floor_seq AS "floorSeq", page.* FROM workspaces w LEFT JOIN LATERAL (
   SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-  WHERE t.workspace_id = $1 AND t.seq > $2 AND (NOT t.deleted OR t.seq > $3 AND NOT t.stub)
-  ORDER BY t.seq LIMIT $4
+  WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND (NOT t.deleted OR t.seq > (SELECT $3::bigint) AND NOT t.stub)
+  ORDER BY t.seq LIMIT (SELECT $4::int)
 ) page ON true
-WHERE w.id = $1 ORDER BY page.seq`;
+WHERE w.id = $1 ORDER BY page.seq`,
+);
 
 type ChangeRow = { floorSeq: number } & (TaskView | { id: null });
 
@@ -75,7 +78,11 @@ export async function readChanges(
   after: { seq: number; liveUntil: number },
   limit: number,
 ): Promise<TaskView[]> {
-  const rows = await database.select<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+  const rows = await database.pipeline((session, sendCommit) => {
+    const reading = session.run<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+    sendCommit();
+    return reading;
+  });
   // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
   if (Math.max(after.seq, after.liveUntil) < (rows[0]?.floorSeq ?? 0)) throw new FeedCompacted();
   return rows.flatMap(({ floorSeq, ...row }) => (row.id === null ? [] : [row]));

@@ -15,6 +15,7 @@ import { applyPending } from '../../src/storage/applyPending.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
 import { FINISH } from '../../src/storage/finishBatches.js';
 import { READ_PENDING } from '../../src/storage/pendingRows.js';
+import { readChanges } from '../../src/storage/readChanges.js';
 import { OUTCOMES, readOutcomes } from '../../src/storage/readOutcomes.js';
 import { readPage } from '../../src/storage/readPage.js';
 import { findTask } from '../../src/storage/readTasks.js';
@@ -133,6 +134,7 @@ describe('hot statements', () => {
     'one outcome': (pool, n) => readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]),
     'a page': (pool, n) =>
       readPage(pool, WORKSPACE, { seq: n, liveUntil: 0, bucket: undefined }, { limit: 2, separator: ',' }),
+    'a few changes': (pool, n) => readChanges(pool, WORKSPACE, { seq: n, liveUntil: 0 }, 2),
     'a task': (pool, n) => findTask(pool, WORKSPACE, `task-${n}`),
   };
   for (const [what, read] of Object.entries(reads)) {
