@@ -44,7 +44,7 @@ async function tryOpen(url: string, options: Config['database'], processName: st
     const address = await resolveDatabaseAddress(url, options.connectTimeoutMs);
     database = openDatabase(address, options, processName);
     if (await isMigrated(database)) {
-      // A process that only serves the feed accepts and applies none, and would plan each of its pages anew (1 ms).
+      // A process that only serves the feed accepts and applies none, and would plan each of its pages anew.
       database.sawOperation(await readLastOperationId(database));
       return { database, address };
     }

@@ -53,10 +53,6 @@ function withName(label: string, text: string) {
   return { text, name: `${label}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}` };
 }
 
-/** Columns that make a transaction look rows up by their keys, as BEGIN in database.ts does, beside whatever else a statement reads. */
-export const BY_KEYS_ONLY = `set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-  set_config('enable_mergejoin', 'off', true)`;
-
 /**
  * Lets what is sent to a server in one turn leave in one write. A write costs 20 to 50 us of CPU on loopback, sender and receiver together,
  * and the driver makes one for each statement: they were half of what a worker spent on an operation that came alone.

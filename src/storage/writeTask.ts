@@ -52,40 +52,52 @@ export interface WrittenTask {
  * @returns undefined when `allows` refused it, or there is no such task to update or delete
  * @throws what `allows` throws, and the driver's errors
  */
-export function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
-  return database.pipeline(async (session, sendCommit) => {
-    const { workspaceId } = write;
-    // They go out with BEGIN; each begins when the one before it has ended, the first one when the workspace is locked.
-    const [{ seq, incarnation }, current, operationId] = await Promise.all([
-      lockFeedHead(session, workspaceId),
-      findTaskOn(session, workspaceId, write.taskId),
-      nextOperationId(session),
-    ]);
-    if (!write.allows(current)) return undefined;
-    const now = write.now();
-    const taskId = current?.id ?? write.taskId;
-    const operation: QueuedOperation = {
-      queueId: operationId,
-      clientId: DIRECT_CLIENT_ID,
-      opId: write.opId,
-      taskId,
-      kind: write.kind,
-      fields: fieldsOf(write.data),
-      updatedAt: timeAfter(now, current?.updatedAt),
-    };
-    const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
-    const { newServerId, strategy = 'lww' } = write;
-    const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
-    const writing = Promise.all([
-      session.run(LOG, logBind(workspaceId, operation, write.data, now)),
-      session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-      findTaskOn(session, workspaceId, taskId),
-    ]);
-    sendCommit();
-    const [, , task] = await writing;
-    database.sawOperation(operationId);
-    return task === undefined ? undefined : { task, operationId, incarnation };
-  });
+export async function writeTask(database: Database, write: DirectWrite): Promise<WrittenTask | undefined> {
+  let refusal: unknown;
+  const allows = (current: Task | undefined) => {
+    try {
+      return write.allows(current);
+    } catch (error) {
+      // Thrown when the transaction has ended: one that ends in an error that is not the server's costs its connection.
+      refusal = error;
+      return false;
+    }
+  };
+  const written = await database.pipeline((session, sendCommit) => writeOn(session, sendCommit, { ...write, allows }));
+  if (refusal !== undefined) throw refusal;
+  if (written !== undefined) database.sawOperation(written.operationId);
+  return written;
+}
+
+async function writeOn(session: Session, sendCommit: () => void, write: DirectWrite) {
+  const { workspaceId, data, newServerId, strategy = 'lww' } = write;
+  // They go out with BEGIN; each begins when the one before it has ended, the first one when the workspace is locked.
+  const [{ seq, incarnation }, current, operationId] = await Promise.all([
+    lockFeedHead(session, workspaceId),
+    findTaskOn(session, workspaceId, write.taskId),
+    nextOperationId(session),
+  ]);
+  if (!write.allows(current)) return undefined;
+  const now = write.now();
+  const operation: QueuedOperation = {
+    queueId: operationId,
+    clientId: DIRECT_CLIENT_ID,
+    opId: write.opId,
+    taskId: current?.id ?? write.taskId,
+    kind: write.kind,
+    fields: fieldsOf(data),
+    updatedAt: timeAfter(now, current?.updatedAt),
+  };
+  const tasks = new Map(current === undefined ? [] : [[current.id, current]]);
+  const folded = foldOperations({ tasks, operations: [operation], seq, now, newServerId, strategy });
+  const writing = Promise.all([
+    session.run(LOG, logBind(workspaceId, operation, data, now)),
+    session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+    findTaskOn(session, workspaceId, operation.taskId),
+  ]);
+  sendCommit();
+  const [, , task] = await writing;
+  return task === undefined ? undefined : { task, operationId, incarnation };
 }
 
 async function nextOperationId(session: Session): Promise<number> {

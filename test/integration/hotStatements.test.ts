@@ -21,6 +21,7 @@ import { readPage } from '../../src/storage/readPage.js';
 import { findTask } from '../../src/storage/readTasks.js';
 import { lookup, planned, prepared } from '../../src/storage/statement.js';
 import { WRITE_FOLD } from '../../src/storage/writeFold.js';
+import { type DirectWrite, writeTask } from '../../src/storage/writeTask.js';
 import { classifyFault } from '../../src/sync/retryPolicy.js';
 import { createItem, newId } from '../support/operations.js';
 import { onStatement } from '../support/statements.js';
@@ -112,24 +113,6 @@ describe('hot statements', () => {
     expect(statement.at(1_000).text).to.not.equal(statement.at(10_000).text);
   });
 
-  it('that look rows up are prepared from the start where others have accepted operations', async () => {
-    const logger = createLogger({ level: 'error', process: 'test' });
-    const shutdown = createShutdown(logger, 1_000);
-    const url = requireDatabaseUrl(system.config);
-    await system.database.select("SELECT setval('sync_queue_id_seq', 5000)", []);
-    const { database } = await waitForDatabase(
-      url,
-      { ...system.config.database, poolSize: 1 },
-      'test',
-      logger,
-      shutdown,
-    );
-    pools.push(database);
-    const statement = lookup('of_others', 'SELECT 1 AS found');
-    await database.pipeline((session) => session.run(statement, []));
-    expect(await preparedNames(database)).to.deep.equal([{ name: statement.at(5_000).name }]);
-  });
-
   const reads: Record<string, (pool: Database, n: number) => Promise<unknown>> = {
     'one outcome': (pool, n) => readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]),
     'a page': (pool, n) =>
@@ -150,8 +133,8 @@ describe('hot statements', () => {
     });
   }
 
-  it('of one turn leave in one write', async () => {
-    const pool = await openPool();
+  /** How often `work` writes to the server, on a pool of one connection. */
+  async function countWrites(pool: Database, work: () => Promise<unknown>): Promise<number> {
     let writes = 0;
     let stream: NodeJS.WritableStream | undefined;
     const stop = onStatement((client) => {
@@ -166,13 +149,59 @@ describe('hot statements', () => {
       writes += 1;
       Reflect.apply(original, this, parameters);
     };
+    await work();
+    stream._writev = original;
+    return writes;
+  }
+
+  it('of one turn leave in one write', async () => {
+    const pool = await openPool();
     const two = planned('SELECT 2 AS two');
-    await pool.pipeline(async (session, sendCommit) => {
-      const answers = Promise.all([session.run(two, []), session.run(two, []), session.run(two, [])]);
-      sendCommit();
-      await answers;
-    });
-    expect(writes, 'BEGIN, three statements and COMMIT').to.equal(1);
+    const work = () =>
+      pool.pipeline(async (session, sendCommit) => {
+        const answers = Promise.all([session.run(two, []), session.run(two, []), session.run(two, [])]);
+        sendCommit();
+        await answers;
+      });
+    expect(await countWrites(pool, work), 'BEGIN, three statements and COMMIT').to.equal(1);
+  });
+
+  const directWrite = (allows: () => boolean): DirectWrite => ({
+    workspaceId: WORKSPACE,
+    kind: 'create',
+    taskId: newId('direct'),
+    data: { title: 'T' },
+    allows,
+    opId: newUuid(),
+    now: () => NOW,
+    newServerId: newUuid,
+  });
+
+  it('of a direct write are two round trips: others wait for the lock meanwhile', async () => {
+    const pool = await openPool();
+    expect(
+      await countWrites(pool, () =>
+        writeTask(
+          pool,
+          directWrite(() => true),
+        ),
+      ),
+    ).to.equal(2);
+  });
+
+  it('of a direct write that is refused change nothing and cost no connection', async () => {
+    const pool = await openPool();
+    const first = await backend(pool);
+    const wanted = directWrite(() => expect.fail('not this one'));
+    expect(await rejection(writeTask(pool, wanted))).to.include({ message: 'not this one' });
+    expect(
+      await writeTask(
+        pool,
+        directWrite(() => false),
+      ),
+    ).to.equal(undefined);
+    expect(await backend(pool)).to.equal(first);
+    expect(await findTask(pool, WORKSPACE, wanted.taskId)).to.equal(undefined);
   });
 
   it('are not prepared with DATABASE_PREPARED_STATEMENTS=false, and do the same', async () => {
@@ -258,9 +287,10 @@ describe('hot statements', () => {
 
   it('begin under settings that end with their transaction', async () => {
     const pool = await openPool();
-    const show = planned("SELECT current_setting('enable_hashjoin') AS setting");
-    expect(await pool.pipeline((session) => session.run(show, []))).to.deep.equal([{ setting: 'off' }]);
-    expect(await pool.run(show, [])).to.deep.equal([{ setting: 'on' }]);
+    await pool.sequelize.query('SET jit = on');
+    const show = planned("SELECT current_setting('enable_hashjoin') AS joins, current_setting('jit') AS jit");
+    expect(await pool.pipeline((session) => session.run(show, []))).to.deep.equal([{ joins: 'off', jit: 'off' }]);
+    expect(await pool.run(show, [])).to.deep.equal([{ joins: 'on', jit: 'on' }]);
   });
 });
 
@@ -434,6 +464,18 @@ describe('a database without statistics', () => {
       expect((await scanned(database)) - before, 'rows that were looked at').to.be.lessThan(2_000);
     });
   }
+
+  it('is one whose length a process knows from its start: its lookups are prepared at once', async () => {
+    const logger = createLogger({ level: 'error', process: 'test' });
+    const url = requireDatabaseUrl(system.config);
+    const options = { ...system.config.database, poolSize: 1 };
+    const { database } = await waitForDatabase(url, options, 'test', logger, createShutdown(logger, 1_000));
+    const statement = lookup('of_others', 'SELECT 1 AS found');
+    await database.pipeline((session) => session.run(statement, []));
+    const names = await database.select<{ name: string }>('SELECT name FROM pg_prepared_statements', []);
+    await database.close();
+    expect(names).to.deep.equal([{ name: statement.at(await logLength(system.database)).name }]);
+  });
 
   it('is read by keys when much has failed, also by plans from before anything had', async () => {
     const { database } = system;
