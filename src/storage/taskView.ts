@@ -30,7 +30,7 @@ const LAST_FAILED = `(SELECT max(q.last_attempted_at) ${UNSETTLED} AND q.status 
 
 /**
  * The sync status where UNSETTLED_JOIN is joined. A write that was applied after the failure makes the task synced again. The cases are apart,
- * because of a null and a condition PostgreSQL evaluates both: failures were looked for in each synced task, a quarter of a feed page's cost.
+ * because of a null and a condition PostgreSQL evaluates both: failures were looked for in each synced task.
  */
 export const SYNC_STATUS = `CASE unsettled.status WHEN 'pending' THEN 'pending'
     WHEN 'failed' THEN CASE WHEN ${LAST_FAILED} >= t.last_synced_at THEN 'error' ELSE 'synced' END
