@@ -4,6 +4,7 @@ import { machineLine } from '../machine.js';
 import { findVariant, type RunResult, spreadOfMetric } from '../results.js';
 import { type Bar, type BarGroup, barChart } from './chart.js';
 import { PART_TABLES } from './columns.js';
+import { moreCores } from './moreCores.js';
 import { partSection } from './partSection.js';
 import { formatNumber, markdownTable } from './table.js';
 import { judgeTargets, type Verdict } from './targets.js';
@@ -37,14 +38,17 @@ The peers do the same work in their own protocols, on the same machine in the sa
 - **the same code without a queue:** the product's api, whose jobs the worker's processor applies in the same process.`;
 
 const WHERE_IT_GOES = `What a target that is not reached is short of, by process and by function, and what was tried:
-[0014](decisions/0014-small-requests.md#where-the-time-goes), [0012](decisions/0012-hot-path.md).`;
+[0019](decisions/0019-work-for-nothing.md#what-is-short-of-its-target), [0014](decisions/0014-small-requests.md#where-the-time-goes),
+[0012](decisions/0012-hot-path.md).`;
 
 const NOT_MEASURED = 'Nothing has been published yet: `npm run bench -- --publish` measures and writes this page.';
 
 export function performanceDocument(run: RunResult): string {
   const sections = PART_NAMES.flatMap((name) => {
     const part = run.parts.find((each) => each.part === name);
-    return part === undefined ? [] : [partSection(part, PART_TABLES[name])];
+    if (part === undefined) return [];
+    const more = name === 'workers' ? moreCores(run) : undefined;
+    return [partSection(part, PART_TABLES[name]), ...(more === undefined ? [] : [more])];
   });
   const page = [
     '# Performance',

@@ -58,6 +58,23 @@ describe('the published page', () => {
   });
 });
 
+describe('what more cores would give', () => {
+  const backlog = (workers: number, rounds: Metrics[]) => variant(`${workers}-workers-100-workspaces`, rounds);
+  const cpu = (worker: number, postgres: number) => [{ 'cpu.worker': worker, 'cpu.postgres': postgres }];
+
+  it('is bounded by the workers, each of one core, and by the cores for all', () => {
+    const variants = [backlog(1, cpu(50, 100)), backlog(4, cpu(50, 150))];
+    const page = performanceDocument(runOf({ part: 'workers', tookS: 1, variants }));
+    // 4 cores carry 26,667 and 20,000 operations of 150 and 200 us, one worker 20,000 of 50 us.
+    expect(page).to.match(/\| 1 worker +\| +20,000 \| +20,000 \|\n\| 4 workers +\| +20,000 \| +40,000 \|/);
+  });
+
+  it('is not said without CPU times', () => {
+    const page = performanceDocument(runOf({ part: 'workers', tookS: 1, variants: [backlog(1, rates(10))] }));
+    expect(page).to.not.include('What more cores would give');
+  });
+});
+
 describe('targets', () => {
   const judged = (part: PartResult, what: RegExp) => {
     const found = judgeTargets(runOf(part)).filter(({ target }) => what.test(target.what));
