@@ -20,20 +20,21 @@ import { taskRoutes } from './routes/tasks.js';
 /** Builds the application on its dependencies. */
 export function createApp(deps: ApiDeps): Express {
   const app = express();
+  const answerProblem = problemHandler(deps);
   app.disable('x-powered-by');
   // An answer holds the state of this moment; hashing it for an ETag would cost more than sending it.
   app.disable('etag');
   app.use(requestContext(deps));
   allowOrigins(app, deps.config.corsOrigins);
   // Before everything else: what is refused should cost as little as it can.
-  app.use(shedLoad(deps.admission, deps.config.bodyLimitBytes));
+  app.use(shedLoad(deps.admission, deps.config.bodyLimitBytes, answerProblem));
   app.use(serviceRoutes(deps), metricsRoutes(deps));
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
   app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
   mountDashboard(app, deps);
   app.use(unknownAddress);
-  app.use(problemHandler(deps));
+  app.use(answerProblem);
   return app;
 }
 

@@ -58,7 +58,7 @@ describe('admission', () => {
     ] as const;
     for (const [limits, workspaceId, code, reason] of cases) {
       const { admission, shed } = create(limits, { lagMs: 0, pending: 100 });
-      await admission.checkBacklog('warm up').catch(() => undefined);
+      await codeOf(() => admission.checkBacklog('warm up'));
       shed.length = 0;
       let stored = false;
       const store = async () => {

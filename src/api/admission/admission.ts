@@ -13,8 +13,8 @@ import { createWaitingPlaces, type WaitingPlaces } from './waitingPlaces.js';
 export interface Admission {
   /** For what costs much, before its body of so many bytes is read. @throws ApiError overloaded */
   checkLoad(bytes: number): void;
-  /** For a batch. @throws ApiError too_many_pending, overloaded */
-  checkBacklog(workspaceId: string): Promise<void>;
+  /** For a batch. @returns what to wait for where a count that is under way decides. @throws ApiError too_many_pending, overloaded */
+  checkBacklog(workspaceId: string): Promise<void> | undefined;
   /**
    * Stores a batch within the limits.
    * @param store stores it and returns the ids of the operations that were new
@@ -75,11 +75,17 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
     return pending.of(workspaceId) >= limits.pendingMaxPerWorkspace ? 'pending_per_workspace' : undefined;
   }
 
-  async function checkBacklog(workspaceId: string) {
+  function checkBacklog(workspaceId: string): Promise<void> | undefined {
     const counting = pending.refresh();
-    if (findFull(workspaceId) === undefined) return;
-    // Nobody is refused for a count from an hour ago, and nobody waits for long to be refused.
-    if (counting !== undefined) await withTimeLimit(counting, COUNT_WAIT_MS).catch(() => undefined);
+    const reason = findFull(workspaceId);
+    if (reason === undefined) return undefined;
+    if (counting === undefined) return refuse(reason);
+    return recheck(workspaceId, counting);
+  }
+
+  /** Nobody is refused for a count from an hour ago, and nobody waits for long to be refused. */
+  async function recheck(workspaceId: string, counting: Promise<void>) {
+    await withTimeLimit(counting, COUNT_WAIT_MS).catch(() => undefined);
     const reason = findFull(workspaceId);
     if (reason !== undefined) refuse(reason);
   }

@@ -1,6 +1,6 @@
 // Refusing what this process cannot take on before its body is read, which is most of what a batch costs here. Reads that are cheap, the
 // health checks and the metrics always get through.
-import type { Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Admission } from '../admission/admission.js';
 import { workspaceOf } from '../request.js';
 
@@ -9,11 +9,25 @@ export const BATCH_PATH = '/api/sync/batch';
 const UNKNOWN_BYTES = 16_384;
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
-/** Checks every write below /api, and the reads that go through a whole workspace. */
-export function shedLoad(admission: Admission, bodyLimitBytes: number): RequestHandler {
-  return async (request, _response, next) => {
+/**
+ * Checks every write below /api, and the reads that go through a whole workspace.
+ * @param answer answers what is refused. Called here and not by next(error), with which Express walks through all that would have come, in
+ *   search of the error handler: with the promises that this saves, a sixth of what a refusal costs (105 us of CPU, 90 now)
+ */
+export function shedLoad(admission: Admission, bodyLimitBytes: number, answer: ErrorRequestHandler): RequestHandler {
+  const check = (request: Request) => {
     if (isExpensive(request)) admission.checkLoad(bytesToRead(request, bodyLimitBytes));
-    if (request.method === 'POST' && request.path === BATCH_PATH) await admission.checkBacklog(workspaceOf(request));
+    const isBatch = request.method === 'POST' && request.path === BATCH_PATH;
+    return isBatch ? admission.checkBacklog(workspaceOf(request)) : undefined;
+  };
+  return (request, response, next) => {
+    const refuse = (error: unknown) => answer(error, request, response, next);
+    try {
+      const checking = check(request);
+      if (checking !== undefined) return void checking.then(() => next(), refuse);
+    } catch (error) {
+      return void refuse(error);
+    }
     next();
   };
 }
