@@ -1,4 +1,5 @@
-// Part 2: how long one device waits, alone and while others push half of what the system can take.
+// Part 2: how long a device waits, alone and while others push half of what the system can take: with one operation among them, and with fifty
+// as one of them.
 import { type Bench, measureVariants, type Variant } from '../bench.js';
 import { createSystems } from '../systems.js';
 import { fleetVariant, metricsOf, prepareFleet, type Running, runFleets } from '../variants.js';
@@ -7,6 +8,8 @@ import { fleetVariant, metricsOf, prepareFleet, type Running, runFleets } from '
 const PROBE_PER_S = 50;
 /** With one, an answer that takes longer than the time between two operations would make all later ones wait. */
 const PROBE_CONNECTIONS = 4;
+/** Operations in a batch of those that push. */
+const CROWD_BATCH = 50;
 
 interface System {
   name: string;
@@ -27,43 +30,47 @@ export function measureLatency(bench: Bench): Promise<void> {
     { name: 'PouchDB server', key: 'pouchdb', start: systems.pouchdb, isOurs: false },
     { name: 'RxDB server', key: 'rxdb', start: systems.rxdb, isOurs: false },
   ];
-  const unloaded = [1, 50].flatMap((batch) =>
+  const unloaded = [1, CROWD_BATCH].flatMap((batch) =>
     all.map(({ name, key, ...system }) =>
       fleetVariant(bench, {
         ...system,
         key: `${key}-unloaded-${batch}`,
-        label: `${name}: ${batch === 1 ? 'one operation' : `${batch} operations`}, unloaded`,
+        label: `${name}: ${wordBatch(batch)}, unloaded`,
         batch,
         connections: 1,
         workload: 'mixed',
       }),
     ),
   );
-  return measureVariants(bench, [...unloaded, halfLoaded(bench, ours), halfLoaded(bench, naive)]);
+  const halfLoad = ([1, CROWD_BATCH] as const).flatMap((batch) =>
+    [ours, naive].map((system) => halfLoaded(bench, system, batch)),
+  );
+  return measureVariants(bench, [...unloaded, ...halfLoad]);
 }
 
-/** Devices with an operation now and then, beside eight that push half of what they could. */
-function halfLoaded(bench: Bench, { name, key, start, isOurs }: System): Variant {
+/** Eight devices that push half of what they could, fifty operations at a time; for one operation, others that have one now and then. */
+function halfLoaded(bench: Bench, { name, key, start, isOurs }: System, batch: 1 | typeof CROWD_BATCH): Variant {
   const probe = `${key}-probe`;
-  const crowd = `${key}-crowd`;
+  const crowd = `${key}-crowd-${batch}`;
   return {
-    key: `${key}-half-load-1`,
-    label: `${name}: one operation, half load`,
+    key: `${key}-half-load-${batch}`,
+    label: `${name}: ${wordBatch(batch)}, half load`,
     isOurs,
     async prepare() {
       const { target, processes } = await start();
-      await prepareFleet(bench, { id: probe, target, connections: PROBE_CONNECTIONS, batch: 1, workload: 'mixed' });
-      await prepareFleet(bench, { id: crowd, target, connections: 8, batch: 50, workload: 'mixed' });
+      if (batch === 1)
+        await prepareFleet(bench, { id: probe, target, connections: PROBE_CONNECTIONS, batch, workload: 'mixed' });
+      await prepareFleet(bench, { id: crowd, target, connections: 8, batch: CROWD_BATCH, workload: 'mixed' });
       let most: number | undefined;
       return async () => {
         // In the first round and not before: the databases have their statistics by then.
         most ??= metricsOf(await runFleets(bench, [{ id: crowd }], processes)).operationsPerS ?? 0;
-        const fleets = [
-          { id: probe, operationsPerS: PROBE_PER_S },
-          { id: crowd, operationsPerS: most / 2 },
-        ];
-        return metricsOf(await runFleets(bench, fleets, processes), 0);
+        const pushing = { id: crowd, operationsPerS: most / 2 };
+        const watched = batch === 1 ? [{ id: probe, operationsPerS: PROBE_PER_S }, pushing] : [pushing];
+        return metricsOf(await runFleets(bench, watched, processes), 0);
       };
     },
   };
 }
+
+const wordBatch = (batch: number) => (batch === 1 ? 'one operation' : `${batch} operations`);
