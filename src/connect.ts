@@ -19,7 +19,7 @@ export async function connect(
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, nowMs, {
     timeoutMs: config.queue.commandTimeoutMs,
-    batchSize: config.sync.batchSize,
+    sharedJobSize: config.sync.transactionSize,
   });
   shutdown.push('queue', () => producer.close());
   // Else the first batches would miss a queue that is only not connected yet.

@@ -26,7 +26,7 @@ export async function runBacklog(job: Extract<Job, { kind: 'backlog' }>, window:
   const database = openDatabase(address, config.database, 'bench');
   const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, Date.now, {
     timeoutMs: config.queue.commandTimeoutMs,
-    batchSize: config.sync.batchSize,
+    sharedJobSize: config.sync.transactionSize,
   });
   try {
     await producer.settle();

@@ -9,7 +9,7 @@ export interface ApplyJob {
   workspaceId: string;
   /** The batch that it belongs to; absent where there are several, and for a job that only picks up what was left behind. */
   batchId?: string;
-  /** Small batches that came together and share a job. */
+  /** Batches that came together and share a job. */
   batches?: JobBatch[];
   /** Which part of the batch it is, from 1, and of how many. */
   part?: number;
@@ -74,17 +74,21 @@ interface JobGroup {
   count: number;
 }
 
+/** Each takes some 90 bytes of a job, which the queue keeps and the dashboard shows. */
+const SHARED_BATCHES_MAX = 50;
+
 /**
- * Puts whole batches that go to the queue at the same moment into shared jobs of at most `batchSize` operations: a job costs Redis, the
- * producer and the worker the same whatever it carries. Parts of a large batch keep jobs of their own.
+ * Puts whole batches that go to the queue at the same moment into shared jobs of at most `operationsMax` operations, and of no more
+ * batches than can be looked at: a job costs the queue, the producer and the worker the same whatever it carries. Parts of a large batch keep
+ * jobs of their own.
  */
-export function shareJobs(jobs: ApplyJob[], batchSize: number): ApplyJob[] {
+export function shareJobs(jobs: ApplyJob[], operationsMax: number): ApplyJob[] {
   const groups: JobGroup[] = [];
   const open = new Map<string, JobGroup>();
   for (const job of jobs) {
     const isWhole = job.batchId !== undefined && job.parts === 1;
     const group = isWhole ? open.get(job.workspaceId) : undefined;
-    if (group !== undefined && group.count + job.count <= batchSize) {
+    if (group !== undefined && hasRoom(group, job, operationsMax)) {
       group.others.push(job);
       group.count += job.count;
       continue;
@@ -97,6 +101,9 @@ export function shareJobs(jobs: ApplyJob[], batchSize: number): ApplyJob[] {
   }
   return groups.map(joinJobs);
 }
+
+const hasRoom = ({ count, others }: JobGroup, job: ApplyJob, operationsMax: number) =>
+  count + job.count <= operationsMax && others.length + 1 < SHARED_BATCHES_MAX;
 
 function joinJobs({ first, others, count }: JobGroup): ApplyJob {
   if (others.length === 0) return first;

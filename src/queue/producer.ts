@@ -46,13 +46,13 @@ export class QueueUnavailable extends Error {
 /**
  * Opens the producing side. It connects in the background and never throws for an unreachable queue.
  * @param options.timeoutMs how long the queue may take to answer
- * @param options.batchSize the most operations of a job that several small batches share
+ * @param options.sharedJobSize the most operations of a job that several batches share
  */
 export function createProducer(
   address: QueueAddress,
   logger: Logger,
   nowMs: () => number,
-  { timeoutMs, batchSize }: { timeoutMs: number; batchSize: number },
+  { timeoutMs, sharedJobSize }: { timeoutMs: number; sharedJobSize: number },
 ): Producer {
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
   const queue = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
@@ -93,8 +93,8 @@ export function createProducer(
     }
   }
 
-  // Jobs that come while others are on their way go together, small ones as one.
-  const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(shareJobs(jobs.flat(), batchSize)));
+  // Jobs that come while others are on their way go together, and share jobs as large as a transaction: its jobs would be applied by one anyway.
+  const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(shareJobs(jobs.flat(), sharedJobSize)));
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {
       await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));

@@ -140,7 +140,7 @@ describe('operations that cannot be applied', () => {
   async function openQueue({ config }: System) {
     const address = await resolveDatabaseAddress(config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    const limits = { timeoutMs: 5_000, batchSize: 50 };
+    const limits = { timeoutMs: 5_000, sharedJobSize: 500 };
     const producer = createProducer(queueAddress(config.queue, address, 5_000), logger, Date.now, limits);
     await producer.queue.waitUntilReady();
     return producer;

@@ -25,7 +25,7 @@ describe('the order of batches', () => {
     const logger = createLogger({ level: 'error', process: 'test' });
     producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
       timeoutMs: 5_000,
-      batchSize: 50,
+      sharedJobSize: 500,
     });
     await producer.queue.waitUntilReady();
   });

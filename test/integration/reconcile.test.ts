@@ -35,7 +35,7 @@ describe('the reconciler', () => {
     const logger = createLogger({ level: 'error', process: 'test' });
     const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
       timeoutMs: 5_000,
-      batchSize: 50,
+      sharedJobSize: 500,
     });
     await producer.queue.waitUntilReady();
     await producer.queue.obliterate({ force: true });

@@ -1,4 +1,4 @@
-// What goes to the queue: parts of large batches, and small batches that share a job.
+// What goes to the queue: parts of large batches, and batches that share a job.
 import { expect } from 'chai';
 import { batchesOf, jobsOfBatch, shareJobs } from '../../src/queue/jobs.js';
 
@@ -17,7 +17,7 @@ describe('jobs', () => {
     ]);
   });
 
-  it('of small batches of a workspace are shared up to the batch size', () => {
+  it('of whole batches of a workspace are shared up to a number of operations', () => {
     const jobs = shareJobs([...batch('a', 1, 20), ...batch('b', 21, 30), ...batch('c', 51, 1)], SIZE);
     expect(jobs).to.deep.equal([
       {
@@ -62,6 +62,11 @@ describe('jobs', () => {
   it('are not shared across a large batch, which would have to be applied first', () => {
     const jobs = shareJobs([...batch('a', 1, 7), ...batch('large', 8, 130), ...batch('b', 138, 2)], SIZE);
     expect(jobs.map(({ lastId }) => lastId)).to.deep.equal([7, 57, 107, 137, 139]);
+  });
+
+  it('that are shared name at most 50 batches: a job stays small, however small they are', () => {
+    const single = idsFrom(1, 120).flatMap((id) => batch(`batch ${id}`, id, 1));
+    expect(shareJobs(single, 500).map((job) => batchesOf(job).length)).to.deep.equal([50, 50, 20]);
   });
 
   it('that come alone stay as they are', () => {

@@ -32,7 +32,7 @@ export const duplicateJobs: Scenario = {
     const address = await resolveDatabaseAddress(stack.databaseUrl, TIMEOUT_MS);
     const queue = queueAddress(config.queue, address, TIMEOUT_MS);
     const logger = createLogger({ level: 'error', process: 'chaos' });
-    const producer = createProducer(queue, logger, Date.now, { timeoutMs: TIMEOUT_MS, batchSize: 50 });
+    const producer = createProducer(queue, logger, Date.now, { timeoutMs: TIMEOUT_MS, sharedJobSize: 500 });
     await producer.settle();
     try {
       await runPhases(context, {
