@@ -26,7 +26,8 @@ export async function runBacklog(job: Extract<Job, { kind: 'backlog' }>, window:
   const database = openDatabase(address, config.database, 'bench');
   const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, Date.now, {
     timeoutMs: config.queue.commandTimeoutMs,
-    sharedJobSize: config.sync.transactionSize,
+    // As if each batch had come at a moment of its own, while no worker ran.
+    sharedJobSize: BATCH,
   });
   try {
     await producer.settle();

@@ -8,8 +8,8 @@ import { fleetVariant, metricsOf, prepareFleet, type Running, runFleets } from '
 const PROBE_PER_S = 50;
 /** With one, an answer that takes longer than the time between two operations would make all later ones wait. */
 const PROBE_CONNECTIONS = 4;
-/** Operations in a batch of those that push. */
-const CROWD_BATCH = 50;
+/** Operations in a batch of those that push, and of the one that is watched alone. */
+const LARGE_BATCH = 50;
 
 interface System {
   name: string;
@@ -30,7 +30,7 @@ export function measureLatency(bench: Bench): Promise<void> {
     { name: 'PouchDB server', key: 'pouchdb', start: systems.pouchdb, isOurs: false },
     { name: 'RxDB server', key: 'rxdb', start: systems.rxdb, isOurs: false },
   ];
-  const unloaded = [1, CROWD_BATCH].flatMap((batch) =>
+  const unloaded = [1, LARGE_BATCH].flatMap((batch) =>
     all.map(({ name, key, ...system }) =>
       fleetVariant(bench, {
         ...system,
@@ -42,14 +42,14 @@ export function measureLatency(bench: Bench): Promise<void> {
       }),
     ),
   );
-  const halfLoad = ([1, CROWD_BATCH] as const).flatMap((batch) =>
+  const halfLoad = ([1, LARGE_BATCH] as const).flatMap((batch) =>
     [ours, naive].map((system) => halfLoaded(bench, system, batch)),
   );
   return measureVariants(bench, [...unloaded, ...halfLoad]);
 }
 
 /** Eight devices that push half of what they could, fifty operations at a time; for one operation, others that have one now and then. */
-function halfLoaded(bench: Bench, { name, key, start, isOurs }: System, batch: 1 | typeof CROWD_BATCH): Variant {
+function halfLoaded(bench: Bench, { name, key, start, isOurs }: System, batch: 1 | typeof LARGE_BATCH): Variant {
   const probe = `${key}-probe`;
   const crowd = `${key}-crowd-${batch}`;
   return {
@@ -60,7 +60,7 @@ function halfLoaded(bench: Bench, { name, key, start, isOurs }: System, batch: 1
       const { target, processes } = await start();
       if (batch === 1)
         await prepareFleet(bench, { id: probe, target, connections: PROBE_CONNECTIONS, batch, workload: 'mixed' });
-      await prepareFleet(bench, { id: crowd, target, connections: 8, batch: CROWD_BATCH, workload: 'mixed' });
+      await prepareFleet(bench, { id: crowd, target, connections: 8, batch: LARGE_BATCH, workload: 'mixed' });
       let most: number | undefined;
       return async () => {
         // In the first round and not before: the databases have their statistics by then.

@@ -46,7 +46,7 @@ export const PART_TABLES: Record<PartName, PartTable> = {
   latency: {
     title: 'Latency',
     intro:
-      'One device, one request at a time. Half load: eight devices that push 50 operations at a time at half the rate that they reach alone; measured are they themselves, and 50 single operations a second beside them.',
+      'One device, one request at a time. Half load: eight devices push 50 operations at a time at half the rate that they reach alone. The rows of 50 operations are these eight, those of one are 50 single operations a second beside them.',
     columns: [
       { title: 'p50 ms', metric: 'p50Ms', hasSpread: true },
       { title: 'p99 ms', metric: 'p99Ms', hasSpread: true },

@@ -45,7 +45,7 @@ export function createDashboard(producer: Producer): Router {
 
 function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {
   const { workspaceId, batchId, batches, part, parts, count, reason } = data;
-  const whole = batches === undefined ? (reason ?? 'no batch') : `${batches.length} small batches`;
+  const whole = batches === undefined ? (reason ?? 'no batch') : `${batches.length} batches`;
   const what = batchId === undefined ? whole : `batch ${batchId}`;
   const piece = parts === undefined || parts === 1 ? '' : ` (part ${part} of ${parts})`;
   const attempts = `${attemptsMade} ${attemptsMade === 1 ? 'attempt' : 'attempts'}`;

@@ -93,7 +93,7 @@ export function createProducer(
     }
   }
 
-  // Jobs that come while others are on their way go together, and share jobs as large as a transaction: its jobs would be applied by one anyway.
+  // Jobs that come while others are on their way go together, and share jobs as large as a transaction: the worker would apply smaller ones in one anyway.
   const addTogether = createGroupCommit((_key, jobs: ApplyJob[][]) => add(shareJobs(jobs.flat(), sharedJobSize)));
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {

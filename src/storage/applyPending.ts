@@ -100,7 +100,9 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
     session.run<PendingRow>(READ_PENDING, [workspaceId, upTo, request.now(), limit, request.oldBefore ?? null]),
   ]);
   const rows = await start(found, request, attempt);
-  const hasMore = rows.length < found.length || found.length === limit;
+  // Rows come in the order of their ids: behind the last one that was asked for nothing follows, even where the limit is reached.
+  const mayFollow = found.length === limit && (found.at(-1)?.queueId ?? 0) < upTo;
+  const hasMore = rows.length < found.length || mayFollow;
   // Behind the last operation no batch is settled yet: of a backlog of 100,000 operations thousands would be looked at each time.
   const finishedUpTo = hasMore ? (rows.at(-1)?.queueId ?? upTo) : upTo;
   const now = request.now();

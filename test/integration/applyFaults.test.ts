@@ -159,7 +159,7 @@ describe('operations that cannot be applied', () => {
     await producer.close();
   });
 
-  describe('in a job that small batches share', () => {
+  describe('in a job that batches share', () => {
     let waiting: System;
     let producer: Producer;
     beforeEach(async () => {
@@ -192,12 +192,24 @@ describe('operations that cannot be applied', () => {
         [],
       );
 
-    it('stand in Bull Board as so many small batches', async () => {
+    it('are more than one of the usual size where they come together', async () => {
+      const batches = Array.from({ length: 20 }, (_, batch) =>
+        Array.from({ length: 50 }, (__, index) => create(`many ${batch}-${index}`, 'Fine')),
+      );
+      await Promise.all(batches.map((items) => waiting.push(items, {}, { prefer: 'respond-async' })));
+      const counts = (await producer.queue.getWaiting()).map(({ data }) => data.count);
+      expect(counts.reduce((sum, count) => sum + count, 0)).to.equal(1_000);
+      expect(Math.max(...counts))
+        .to.be.above(50)
+        .and.at.most(500);
+    });
+
+    it('stand in Bull Board as so many batches', async () => {
       await share(['One', 'Two', 'Three']);
       const path = '/admin/queues/api/queues?activeQueue=sync&status=waiting&page=1&jobsPerPage=20';
       const { body } = await waiting.request('GET', path);
       const names = body.queues.flatMap(({ jobs }: { jobs: { name: string }[] }) => jobs.map(({ name }) => name));
-      expect(names).to.deep.equal(['3 small batches · workspace default · 3 operations · 0 attempts']);
+      expect(names).to.deep.equal(['3 batches · workspace default · 3 operations · 0 attempts']);
     });
 
     it('fail alone; the job fails for them, and names the batch of the first', async () => {

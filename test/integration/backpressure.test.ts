@@ -11,6 +11,7 @@ import { withQueue } from '../support/withQueue.js';
 
 const items = (count: number) => Array.from({ length: count }, () => createItem(newId('task')));
 const ASYNC = { prefer: 'respond-async' };
+const ORIGIN = 'https://app.example';
 
 function expectRefused(answer: Answer, status: 429 | 503, code: string) {
   expectProblem(answer, status, code);
@@ -23,7 +24,7 @@ const shedBy = async (system: System, reason: string) =>
 describe('a workspace with too much that waits', () => {
   let system: System;
   before(async () => {
-    const env = { PENDING_MAX_PER_WORKSPACE: '100' };
+    const env = { PENDING_MAX_PER_WORKSPACE: '100', CORS_ORIGIN: ORIGIN };
     system = await withQueue(startSystem(import.meta.url, { workers: 0, env }));
   });
   after(() => system.stop());
@@ -33,7 +34,11 @@ describe('a workspace with too much that waits', () => {
     expect((await system.push(accepted.slice(0, 60), {}, ASYNC)).status).to.equal(202);
     expect((await system.push(accepted.slice(60), {}, ASYNC)).status).to.equal(202);
     const refused = items(1);
-    expectRefused(await system.push(refused, {}, ASYNC), 429, 'too_many_pending');
+    const answer = await system.push(refused, {}, { ...ASYNC, origin: ORIGIN });
+    expectRefused(answer, 429, 'too_many_pending');
+    // Else no app in a browser could read when to come back.
+    expect(answer.headers.get('access-control-allow-origin')).to.equal(ORIGIN);
+    expect(answer.headers.get('access-control-expose-headers')).to.include('Retry-After');
 
     const socket = new WebSocket(`${system.url.replace('http', 'ws')}/api/sync/ws`);
     await once(socket, 'message');

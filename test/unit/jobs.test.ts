@@ -64,6 +64,12 @@ describe('jobs', () => {
     expect(jobs.map(({ lastId }) => lastId)).to.deep.equal([7, 57, 107, 137, 139]);
   });
 
+  it('that are shared hold as many whole batches as a transaction takes, however large each of them is', () => {
+    const full = idsFrom(0, 11).flatMap((index) => batch(`batch ${index}`, index * SIZE + 1, SIZE));
+    expect(shareJobs(full, 500).map(({ count }) => count)).to.deep.equal([500, 50]);
+    expect(shareJobs(full.slice(0, 2), 20).map(({ count }) => count)).to.deep.equal([50, 50]);
+  });
+
   it('that are shared name at most 50 batches: a job stays small, however small they are', () => {
     const single = idsFrom(1, 120).flatMap((id) => batch(`batch ${id}`, id, 1));
     expect(shareJobs(single, 500).map((job) => batchesOf(job).length)).to.deep.equal([50, 50, 20]);

@@ -13,7 +13,11 @@ import { createWaitingPlaces, type WaitingPlaces } from './waitingPlaces.js';
 export interface Admission {
   /** For what costs much, before its body of so many bytes is read. @throws ApiError overloaded */
   checkLoad(bytes: number): void;
-  /** For a batch. @returns what to wait for where a count that is under way decides. @throws ApiError too_many_pending, overloaded */
+  /**
+   * For a batch.
+   * @returns what to wait for where a count that is under way decides; it rejects with what is thrown elsewhere
+   * @throws ApiError too_many_pending, overloaded
+   */
   checkBacklog(workspaceId: string): Promise<void> | undefined;
   /**
    * Stores a batch within the limits.

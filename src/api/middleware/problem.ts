@@ -10,7 +10,7 @@ export const unknownAddress: RequestHandler = (request) => {
   throw new ApiError('not_found', `There is nothing at ${request.path}; GET / lists what there is.`);
 };
 
-/** The last middleware: turns what was thrown into an answer. */
+/** Turns what was thrown into an answer: the last middleware, and what shedLoad answers with. */
 export function problemHandler(deps: {
   logger: Logger;
   config: { bodyLimitBytes: number };

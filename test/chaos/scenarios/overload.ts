@@ -1,6 +1,6 @@
 // Scenario 21: ten times the load that it can carry, from clients that never back off. Goodput (operations that are settled, by time) must stay
 // above 80 % of the peak, the rest be refused with 429 or 503 and Retry-After, the api's event loop stay responsive, and its memory flat.
-// The peak is found before and after, because a shared machine is faster in one minute than in the next, and in several runs each: one of 12
+// The peak is a mean of runs before and after, because a shared machine is faster in one minute than in the next, and of several each: one of 12
 // seconds may or may not have in it what PostgreSQL takes once a minute to clean up, and a longer one would fill the workspace. And it is
 // the peak of what the sender leaves of this machine: real senders have machines of their own.
 import { availableParallelism } from 'node:os';
@@ -45,12 +45,12 @@ export const overload: Scenario = {
     const { measures } = context;
     const stack = await startStack(context, context.options);
     const flood = createFlood(stack.apis()[0]?.url ?? '', BATCH_SIZE, context.signal);
-    const before = await findPeak(stack, flood);
+    const before = await meanPeak(stack, flood);
     const overloaded = await overwhelm(context, stack, flood, before.operationsPerS / flood.batchSize);
     const healedAt = performance.now();
     await waitForSettled(stack);
     measures.recoveryMs = Math.round(performance.now() - healedAt);
-    const after = await findPeak(stack, flood);
+    const after = await meanPeak(stack, flood);
     const findings = [before, overloaded, after].flatMap((phase) => phase.findings);
     findings.push(...judgeGoodput(context, overloaded, { before, after }));
     if (measures.recoveryMs > RECOVERY_LIMIT_MS)
@@ -86,7 +86,7 @@ async function startRate(stack: Stack): Promise<() => Promise<Rate>> {
   };
 }
 
-async function findPeak(stack: Stack, flood: Flood): Promise<Rate & { findings: string[] }> {
+async function meanPeak(stack: Stack, flood: Flood): Promise<Rate & { findings: string[] }> {
   const runs: Awaited<ReturnType<typeof calibrate>>[] = [];
   for (let run = 0; run < CALIBRATION_RUNS; run += 1) runs.push(await calibrate(stack, flood));
   return {
