@@ -26,10 +26,15 @@ describe('shedding load', () => {
   let clockMs: number;
   let count: () => Promise<PendingCount>;
   let letThrough: number;
+  /** Requests that the middleware has seen, decided or not. */
+  let lookedAt: number;
+  let onLookedAt: () => void;
 
   beforeEach(async () => {
     clockMs = 0;
     letThrough = 0;
+    lookedAt = 0;
+    onLookedAt = () => undefined;
     count = async () => pending(100);
     const admission = createAdmission(LIMITS, {
       lag: { meanMs: () => 0, close: () => undefined },
@@ -43,6 +48,11 @@ describe('shedding load', () => {
     });
     const answer = problemHandler({ logger, config: { bodyLimitBytes: BODY_LIMIT_BYTES }, random: () => 0 });
     const app = express();
+    app.use((_request, _response, next) => {
+      next();
+      lookedAt += 1;
+      onLookedAt();
+    });
     app.use(shedLoad(admission, BODY_LIMIT_BYTES, answer));
     app.use((_request, response) => {
       letThrough += 1;
@@ -72,11 +82,11 @@ describe('shedding load', () => {
     it(what, async () => {
       letThrough = 0;
       clockMs = 3_600_000;
+      const bothLookedAt = new Promise<void>((resolve) => (onLookedAt = () => lookedAt === 4 && resolve()));
       let decide = () => {};
       count = () => new Promise<void>((resolve) => (decide = resolve)).then(counted);
       const waiting = [push(), push()];
-      // None is decided before the count is.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await bothLookedAt;
       expect(letThrough).to.equal(0);
       decide();
       expect(await Promise.all(waiting)).to.deep.equal([status, status]);

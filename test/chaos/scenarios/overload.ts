@@ -86,8 +86,12 @@ async function startRate(stack: Stack): Promise<() => Promise<Rate>> {
   };
 }
 
-async function meanPeak(stack: Stack, flood: Flood): Promise<Rate & { findings: string[] }> {
-  const runs: Awaited<ReturnType<typeof calibrate>>[] = [];
+interface Peak extends Rate {
+  findings: string[];
+}
+
+async function meanPeak(stack: Stack, flood: Flood): Promise<Peak> {
+  const runs: Peak[] = [];
   for (let run = 0; run < CALIBRATION_RUNS; run += 1) runs.push(await calibrate(stack, flood));
   return {
     operationsPerS: mean(runs.map(({ operationsPerS }) => operationsPerS)),
@@ -97,7 +101,7 @@ async function meanPeak(stack: Stack, flood: Flood): Promise<Rate & { findings: 
 }
 
 /** As many as are answered, as fast as they are: each sender waits for its answer. The last two thirds count. */
-async function calibrate(stack: Stack, flood: Flood): Promise<Rate & { findings: string[] }> {
+async function calibrate(stack: Stack, flood: Flood): Promise<Peak> {
   const sentBefore = flood.counts();
   const closed = flood.closedLoop(CALIBRATION_CONCURRENCY, CALIBRATION_MS);
   await sleep(CALIBRATION_MS / 3);
