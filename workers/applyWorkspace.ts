@@ -36,6 +36,7 @@ const OLD_AFTER_MICROS = 1_000_000n;
 
 /**
  * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
+ * @param waiting by the id of a batch the process that waits for it
  * @returns where `parts` stand afterwards; nothing where all of them are settled
  * @throws the driver's error on a transient fault; what was committed before it stays
  */
@@ -44,6 +45,7 @@ export async function applyWorkspace(
   workspaceId: string,
   upTo: number,
   parts: BatchPart[],
+  waiting: ReadonlyMap<string, string> = new Map(),
 ): Promise<BatchPartState[]> {
   const now = () => fromMicros(deps.nowMicros());
   const { newServerId, strategy } = deps;
@@ -51,7 +53,7 @@ export async function applyWorkspace(
   for (let limit = deps.transactionSize; ; ) {
     const startedAt = performance.now();
     const oldBefore = fromMicros(deps.nowMicros() - OLD_AFTER_MICROS);
-    const request = { workspaceId, upTo, limit, parts, strategy, now, newServerId, oldBefore, markStart };
+    const request = { workspaceId, upTo, limit, parts, waiting, strategy, now, newServerId, oldBefore, markStart };
     const attempt = await tryApply(deps, request);
     if ('applied' in attempt) {
       if (attempt.applied.settled > 0) {

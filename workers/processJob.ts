@@ -10,11 +10,17 @@ import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
 
 type States = ReadonlyMap<string, BatchPartState>;
 
+export interface ProcessDeps extends ApplyDeps {
+  /** With jobs of more operations than this those who wait are not told the outcomes, which would not fit into a wake-up. */
+  outcomesMax: number;
+}
+
 /** @returns the processor of jobs; its jobs of one workspace share transactions. */
-export function createJobProcessor(deps: ApplyDeps) {
+export function createJobProcessor(deps: ProcessDeps) {
   const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]): Promise<States> => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
-    const states = await applyWorkspace(deps, workspaceId, upTo, jobs.flatMap(partsOf));
+    const waiting = waitingFor(jobs, deps.outcomesMax);
+    const states = await applyWorkspace(deps, workspaceId, upTo, jobs.flatMap(partsOf), waiting);
     return new Map(states.map((state) => [keyOf(state), state]));
   });
 
@@ -33,6 +39,17 @@ export function createJobProcessor(deps: ApplyDeps) {
 function partsOf(job: ApplyJob): BatchPart[] {
   const batches = batchesOf(job);
   return batches.length > 0 ? batches : [{ batchId: null, firstId: job.firstId, lastId: job.lastId }];
+}
+
+/** By the id of a batch the process that waits for it. */
+function waitingFor(jobs: ApplyJob[], outcomesMax: number): Map<string, string> {
+  const waiting = new Map<string, string>();
+  if (jobs.reduce((total, job) => total + job.count, 0) > outcomesMax) return waiting;
+  for (const job of jobs) {
+    if (job.replyTo === undefined) continue;
+    for (const { batchId } of batchesOf(job)) waiting.set(batchId, job.replyTo);
+  }
+  return waiting;
 }
 
 const keyOf = ({ batchId, firstId }: Pick<BatchPart, 'batchId' | 'firstId'>) => `${batchId} ${firstId}`;

@@ -42,16 +42,13 @@ export async function startWorker(
     nowMicros,
     random: Math.random,
     newServerId: newId,
+    outcomesMax: wakeUps.outcomesMax,
     startGuard: createStartGuard(marks, logger),
     onFailed: metrics.failed,
-    onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds, waitedS }, elapsedMs) => {
+    onApplied: (workspaceId, { settled, outcomes, seq, lastId, batchIds, waitedS, told }, elapsedMs) => {
       metrics.applied(outcomes, waitedS, elapsedMs);
-      wakeUps.publish({
-        workspaceId,
-        seq,
-        settledUpTo: lastId,
-        batchIds: batchIds.slice(0, WAKE_UP_BATCHES_MAX),
-      });
+      const movedBatches = batchIds.slice(0, WAKE_UP_BATCHES_MAX);
+      wakeUps.publish({ workspaceId, seq, settledUpTo: lastId, batchIds: movedBatches }, told);
       logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
     },
   });

@@ -11,6 +11,7 @@ import { createOpenStreams } from '../../src/api/openStreams.js';
 import { createReadOutcomes } from '../../src/api/readingOutcomes.js';
 import { createReadPage } from '../../src/api/sharedPages.js';
 import { createTails } from '../../src/api/tails.js';
+import { createToldBatches } from '../../src/api/toldBatches.js';
 import { connect } from '../../src/connect.js';
 import { listen } from '../../src/listen.js';
 import { createLogger } from '../../src/logger.js';
@@ -35,6 +36,7 @@ stopOnSignals(shutdown);
 // The queue is opened, because the wiring wants one, and never used.
 const { database, address, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
 const levels = createLevels(database, logger);
+const toldBatches = createToldBatches(newId());
 const clock = createServerClock(Date.now);
 const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
 const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'bench starts');
@@ -48,9 +50,11 @@ const processJob = createJobProcessor({
   nowMicros: clock.nowMicros,
   random: Math.random,
   newServerId: newId,
+  outcomesMax: 100,
   startGuard: createStartGuard(marks, logger),
   onFailed: () => undefined,
-  onApplied: (workspaceId, { seq, lastId, settled }) => {
+  onApplied: (workspaceId, { seq, lastId, settled, told }) => {
+    for (const outcomes of told.values()) toldBatches.receive(outcomes);
     levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [] });
     logger.info('operations were applied', { workspaceId, settled, seq });
   },
@@ -80,9 +84,10 @@ const app = createApp({
   readPage: createReadPage(database),
   producer: { ...producer, enqueue },
   levels,
+  toldBatches,
   tails: createTails(database, levels, logger),
   streams: createOpenStreams(config.streamMax, metrics.streams),
-  wakeUps: { publish: levels.receive, close: async () => undefined },
+  wakeUps: { outcomesMax: 0, publish: levels.receive, close: async () => undefined },
   logger,
   metrics,
   admission: startAdmission(config.admission, { database, metrics, logger, shutdown }),

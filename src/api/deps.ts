@@ -13,6 +13,7 @@ import type { OpenStreams } from './openStreams.js';
 import type { ReadOutcomes } from './readingOutcomes.js';
 import type { ReadPage } from './sharedPages.js';
 import type { Tails } from './tails.js';
+import type { ToldBatches } from './toldBatches.js';
 
 export interface ApiDeps {
   config: Config;
@@ -22,6 +23,7 @@ export interface ApiDeps {
   readPage: ReadPage;
   producer: Producer;
   levels: Levels;
+  toldBatches: ToldBatches;
   tails: Tails;
   streams: OpenStreams;
   wakeUps: WakeUpPublisher;

@@ -12,6 +12,7 @@ import type { Watch } from './levelWaiter.js';
 import { presentBatch } from './present.js';
 import { type ReceivedBatch, receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
+import type { ExpectedBatch } from './toldBatches.js';
 import { waitUntil } from './waiting.js';
 
 /** An envelope that was read: its items are still to be looked at one by one. */
@@ -50,6 +51,7 @@ interface Pushed {
   /** The operations that were new. */
   ids: number[];
   watch: Watch;
+  expected: ExpectedBatch;
   /** When its request came, microseconds since 1970. */
   receivedMicros: bigint;
 }
@@ -76,8 +78,15 @@ export async function storeBatch(
   deps.metrics.stored(countItems(received, ids.length));
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
-  await dispatch(deps, workspaceId, batchId, ids);
-  return { batch, ids, watch, receivedMicros };
+  const expected = deps.toldBatches.expect(batch);
+  try {
+    await dispatch(deps, workspaceId, batchId, ids);
+  } catch (error) {
+    watch.end();
+    expected.end();
+    throw error;
+  }
+  return { batch, ids, watch, expected, receivedMicros };
 }
 
 function countItems({ entries }: ReceivedBatch, accepted: number) {
@@ -94,13 +103,13 @@ function countItems({ entries }: ReceivedBatch, accepted: number) {
 export async function awaitBatch(
   deps: ApiDeps,
   workspaceId: string,
-  { batch, ids, watch, receivedMicros }: Pushed,
+  { batch, ids, watch, expected, receivedMicros }: Pushed,
   wait: { waitMs: number; signal: AbortSignal },
 ) {
   const place = deps.admission.waiting.take(wait.waitMs);
   try {
     const keys = keysOf(batch);
-    const read = () => deps.readOutcomes(workspaceId, keys);
+    const read = () => outcomesOf(deps, workspaceId, keys, expected.told());
     const outcomes = await waitUntil(read, isSettled(keys), { watch, isNew: ids.length > 0, ...wait, ...place });
     const body = describeBatch(deps, workspaceId, batch, outcomes);
     deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
@@ -108,6 +117,7 @@ export async function awaitBatch(
   } finally {
     place.release();
     watch.end();
+    expected.end();
   }
 }
 
@@ -119,7 +129,8 @@ export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: St
 /** A queue that does not answer costs a delay: the reconciler finds the operations. */
 async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids: number[]) {
   try {
-    await deps.producer.enqueue(jobsOfBatch(workspaceId, batchId, ids, deps.config.sync.batchSize));
+    const { batchSize } = deps.config.sync;
+    await deps.producer.enqueue(jobsOfBatch(workspaceId, batchId, ids, batchSize, deps.toldBatches.name));
   } catch (error) {
     if (!(error instanceof QueueUnavailable)) throw error;
     deps.logger.debug('the batch waits for the reconciler', { batchId });
@@ -129,6 +140,20 @@ async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids
 /** The operations that a batch's valid items stand for. */
 function keysOf(batch: StoredBatch): OperationKey[] {
   return batch.entries.flatMap((entry) => ('error' in entry ? [] : [entry]));
+}
+
+/** What was told, and of the rest what is read: operations that were sent before, or whose wake-up did not come or did not hold them. */
+async function outcomesOf(deps: ApiDeps, workspaceId: string, keys: OperationKey[], told: Outcomes): Promise<Outcomes> {
+  const others = keys.filter((key) => !told.operations.has(operationKey(key)));
+  if (others.length === 0) return told;
+  const read = await deps.readOutcomes(workspaceId, others);
+  if (told.operations.size === 0) return read;
+  return {
+    operations: new Map([...told.operations, ...read.operations]),
+    // What was read is as new as what was told, or newer.
+    tasks: new Map([...told.tasks, ...read.tasks]),
+    incarnation: read.incarnation,
+  };
 }
 
 /** The outcomes may be those of other requests too. */

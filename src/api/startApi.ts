@@ -22,6 +22,7 @@ import { createReadOutcomes } from './readingOutcomes.js';
 import { createReadPage } from './sharedPages.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
+import { createToldBatches } from './toldBatches.js';
 
 /** How often it is looked for requests that are late. A look goes through all that are still being received: 22 us with 2,000 of them. */
 const LATE_REQUESTS_EVERY_MS = 100;
@@ -43,8 +44,10 @@ export async function startApi(
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('sent wake-ups', () => wakeUps.close());
-  const received = subscribeWakeUps(queue, logger, (wakeUp) => {
+  const toldBatches = createToldBatches(newId());
+  const received = subscribeWakeUps(queue, toldBatches.name, logger, (wakeUp) => {
     database.sawOperation(wakeUp.settledUpTo);
+    toldBatches.receive(wakeUp.outcomes);
     levels.receive(wakeUp);
   });
   shutdown.push('received wake-ups', () => received.close());
@@ -60,6 +63,7 @@ export async function startApi(
     readPage: createReadPage(database),
     producer,
     levels,
+    toldBatches,
     tails: createTails(database, levels, logger),
     streams: createOpenStreams(config.streamMax, metrics.streams),
     wakeUps,

@@ -18,6 +18,8 @@ export interface ApplyJob {
   count: number;
   firstId: number;
   lastId: number;
+  /** The api process that waits for its batches, by the name under which it takes wake-ups. */
+  replyTo?: string;
   /** Why it was made, when it is not for a batch: `reconcile` or `trigger`. */
   reason?: string;
 }
@@ -50,14 +52,24 @@ export function jobOptions(backend: 'redis' | 'postgres'): JobsOptions {
   };
 }
 
-/** Splits a batch's new operation ids into jobs of at most `batchSize`, so that progress moves and nobody waits behind a giant. */
-export function jobsOfBatch(workspaceId: string, batchId: string, ids: number[], batchSize: number): ApplyJob[] {
+/**
+ * Splits a batch's new operation ids into jobs of at most `batchSize`, so that progress moves and nobody waits behind a giant.
+ * @param replyTo the process that waits for the batch
+ */
+export function jobsOfBatch(
+  workspaceId: string,
+  batchId: string,
+  ids: number[],
+  batchSize: number,
+  replyTo?: string,
+): ApplyJob[] {
   const parts = Math.ceil(ids.length / batchSize);
   return Array.from({ length: parts }, (_, index) => {
     const chunk = ids.slice(index * batchSize, (index + 1) * batchSize);
     return {
       workspaceId,
       batchId,
+      ...(replyTo === undefined ? {} : { replyTo }),
       part: index + 1,
       parts,
       count: chunk.length,
@@ -110,6 +122,8 @@ function joinJobs({ first, others, count }: JobGroup): ApplyJob {
   const jobs = [first, ...others];
   return {
     workspaceId: first.workspaceId,
+    // Those of one process have one name.
+    ...(first.replyTo === undefined ? {} : { replyTo: first.replyTo }),
     batches: jobs.flatMap(batchesOf),
     count,
     firstId: Math.min(...jobs.map(({ firstId }) => firstId)),

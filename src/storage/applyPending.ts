@@ -4,10 +4,11 @@
 import type { ConflictStrategy, FoldResult, Outcome } from '../sync/merge.js';
 import { foldOperations } from '../sync/merge.js';
 import type { Database } from './database.js';
-import { type BatchPart, FINISH, finishBind } from './finishBatches.js';
+import { type BatchPart, finishOn } from './finishBatches.js';
 import { lockOn } from './lockWorkspace.js';
 import { operationOf, type PendingRow, READ_PENDING, tasksOf } from './pendingRows.js';
 import type { Session } from './statement.js';
+import { findAwaited, type ToldOutcomes, tellAwaited } from './toldOutcomes.js';
 import { foldBind, type QueuedOperation, WRITE_FOLD } from './writeFold.js';
 
 export interface ApplyRequest {
@@ -18,6 +19,8 @@ export interface ApplyRequest {
   limit: number;
   /** The parts of batches that are asked about. */
   parts?: BatchPart[];
+  /** By the id of a batch the process that waits for it, and is told what became of its operations. */
+  waiting?: ReadonlyMap<string, string>;
   /** lww if it is not given. */
   strategy?: ConflictStrategy;
   now: () => string;
@@ -54,6 +57,8 @@ export interface ApplyResult {
   batchIds: string[];
   /** How long each had waited since it was accepted, in seconds. */
   waitedS: number[];
+  /** What became of the operations that were waited for, by process. */
+  told: ReadonlyMap<string, ToldOutcomes>;
   /** Whether something of the request's parts of batches still waits, or has failed. */
   hasUnsettled: boolean;
 }
@@ -92,8 +97,10 @@ interface Attempt {
   started?: StartedAttempt | undefined;
 }
 
+const NOBODY: ReadonlyMap<string, string> = new Map();
+
 async function applyOn(session: Session, sendCommit: () => void, request: ApplyRequest, attempt: Attempt) {
-  const { workspaceId, upTo, limit, parts = [], newServerId, strategy = 'lww' } = request;
+  const { workspaceId, upTo, limit, parts = [], waiting = NOBODY, newServerId, strategy = 'lww' } = request;
   // Both go out with BEGIN; each begins when the one before it has ended.
   const [seq, found] = await Promise.all([
     lockOn(session, workspaceId),
@@ -107,14 +114,18 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
   const finishedUpTo = hasMore ? (rows.at(-1)?.queueId ?? upTo) : upTo;
   const now = request.now();
   const operations = rows.map(operationOf);
-  const folded = foldOperations({ tasks: tasksOf(rows), operations, seq, now, newServerId, strategy });
+  const tasks = tasksOf(rows);
+  const folded = foldOperations({ tasks, operations, seq, now, newServerId, strategy });
+  const awaited = findAwaited({ waiting, rows, tasks, folded });
+  const asked = awaited.operations.size === 0 ? undefined : [...awaited.tasks.values()];
+  const finishing = { upTo: finishedUpTo, parts, now, tasks: asked };
   const writing = Promise.all([
     rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-    session.run<{ hasUnsettled: boolean }>(FINISH, finishBind(workspaceId, finishedUpTo, parts, now)),
+    finishOn(session, workspaceId, finishing),
   ]);
   const { started } = attempt;
   if (started === undefined) sendCommit();
-  const [, [finished]] = await (started === undefined ? writing : endingWith(started, writing));
+  const [, finished] = await (started === undefined ? writing : endingWith(started, writing));
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
   const wasAlone = started?.isAlone === true;
   return {
@@ -123,7 +134,8 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
     wasAlone,
     batchIds,
     waitedS: rows.map((row) => row.waitedS),
-    hasUnsettled: finished?.hasUnsettled ?? true,
+    told: tellAwaited(awaited, finished),
+    hasUnsettled: finished.hasUnsettled,
   };
 }
 

@@ -1,7 +1,10 @@
 // What follows an apply: batches that are settled get their finishing time, in the transaction that settled them, and jobs learn whether
 // something of their batches still waits or has failed. One statement for all jobs that shared a group commit.
+import type { Task } from '../sync/task.js';
 import type { Database } from './database.js';
-import { lookup, planned } from './statement.js';
+import { FEED_HEAD } from './readChanges.js';
+import { lookup, planned, type Session } from './statement.js';
+import { SYNC_STATUS_COLUMN, type SyncStatus, UNSETTLED_JOIN } from './taskView.js';
 
 /** What one job stands for: a batch's operations between two ids; without a batch all operations between them. */
 export interface BatchPart {
@@ -25,29 +28,72 @@ const isAny = (status: 'pending' | 'failed') => `(
     SELECT q.id FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = '${status}' AND q.id BETWEEN $4::bigint AND $5::bigint
     ORDER BY q.id LIMIT 1) IS NOT NULL`;
 
-/**
- * Stamps the workspace's batches that are settled and end at or before the operation $3; says whether any operation between $4 and $5 is
- * not settled, or failed: usually none is, and nobody has to ask for more.
- */
+// Stamps the workspace's batches that are settled and end at or before the operation $3; says whether any operation between $4 and $5 is
+// not settled, or failed: usually none is, and nobody has to ask for more.
 // Plan: sync_batches_unfinished, and for each batch the first of a range of sync_queue_pending: as NOT EXISTS it became a join that read
 // everything pending of the workspace for each of them. The first of a range of sync_queue_pending, and of sync_queue_failed.
-export const FINISH = lookup(
-  'finish_batches',
-  `WITH finished AS (
+const FINISHED = `finished AS (
   UPDATE sync_batches b SET finished_at = $2::timestamptz
   WHERE b.workspace_id = $1 AND b.finished_at IS NULL AND b.last_operation_id <= $3 AND (
     SELECT q.id FROM sync_queue q
     WHERE q.workspace_id = $1 AND q.status = 'pending' AND q.id BETWEEN b.first_operation_id AND b.last_operation_id AND q.batch_id = b.id
     ORDER BY q.id LIMIT 1) IS NULL
-)
-SELECT ${isAny('pending')} OR ${isAny('failed')} AS "hasUnsettled"`,
+), rest AS MATERIALIZED (SELECT ${isAny('pending')} OR ${isAny('failed')} AS "hasUnsettled")`;
+
+export const FINISH = lookup('finish_batches', `WITH ${FINISHED} SELECT "hasUnsettled" FROM rest`);
+
+// The same, and the sync status of tasks, for those who wait (ADR 0021). The tasks' own columns are known: `t` stands for their rows. Only those that
+// are not synced come back: hardly any. Plan: the control file once, and one look into sync_queue_unsettled a task.
+export const FINISH_AND_TELL = lookup(
+  'finish_and_tell',
+  `WITH ${FINISHED}, head AS MATERIALIZED (${FEED_HEAD})
+SELECT "hasUnsettled", incarnation, unsynced.* FROM rest CROSS JOIN head LEFT JOIN (
+  SELECT t.id, ${SYNC_STATUS_COLUMN} FROM (
+    SELECT $1::text AS workspace_id, k.* FROM unnest((SELECT $6::text[]), (SELECT $7::timestamptz[])) AS k(id, last_synced_at)
+  ) t ${UNSETTLED_JOIN}
+) unsynced ON unsynced."syncStatus" <> 'synced'`,
 );
 
-/** What FINISH is bound to; without parts the range is empty. @param now canonical */
-export function finishBind(workspaceId: string, upTo: number, parts: BatchPart[], now: string): unknown[] {
+export interface Finishing {
+  /** Batches that end behind this operation are left for later. */
+  upTo: number;
+  parts: BatchPart[];
+  /** Canonical. */
+  now: string;
+  /** Tasks whose sync status is asked for; undefined where nobody waits for it. */
+  tasks: readonly Pick<Task, 'id' | 'lastSyncedAt'>[] | undefined;
+}
+
+export interface Finished {
+  /** Whether something of the parts still waits, or has failed. */
+  hasUnsettled: boolean;
+  /** See FeedHead; empty where nobody waits. */
+  incarnation: string;
+  /** Of the tasks that were asked about those that are not synced. */
+  unsynced: ReadonlyMap<string, SyncStatus>;
+}
+
+type FinishedRow = { hasUnsettled: boolean; incarnation?: string; id?: string | null; syncStatus?: SyncStatus };
+
+/** Finishes what is settled; to be called behind what settled it, in its transaction. */
+export async function finishOn(session: Session, workspaceId: string, finishing: Finishing): Promise<Finished> {
+  const { upTo, parts, now, tasks } = finishing;
+  // Without parts the range is empty.
   const firstId = Math.min(upTo, ...parts.map((part) => part.firstId));
   const lastId = Math.max(0, ...parts.map((part) => part.lastId));
-  return [workspaceId, now, upTo, firstId, lastId];
+  const bind = [workspaceId, now, upTo, firstId, lastId];
+  const running =
+    tasks === undefined
+      ? session.run<FinishedRow>(FINISH, bind)
+      : session.run<FinishedRow>(FINISH_AND_TELL, [
+          ...bind,
+          tasks.map(({ id }) => id),
+          tasks.map((task) => task.lastSyncedAt),
+        ]);
+  const rows = await running;
+  const unsynced = new Map<string, SyncStatus>();
+  for (const { id, syncStatus } of rows) if (id && syncStatus) unsynced.set(id, syncStatus);
+  return { hasUnsettled: rows[0]?.hasUnsettled ?? true, incarnation: rows[0]?.incarnation ?? '', unsynced };
 }
 
 // Plan: a range of sync_queue_pending and of sync_queue_failed a part.

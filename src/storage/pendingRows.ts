@@ -8,6 +8,7 @@ import type { QueuedOperation } from './writeFold.js';
 export interface PendingRow {
   queueId: number;
   batchId: string | null;
+  position: number;
   clientId: string;
   opId: string;
   taskId: string;
@@ -46,7 +47,7 @@ export interface PendingRow {
 // Prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5): see `lookup`.
 export const READ_PENDING = lookup(
   'read_pending',
-  `SELECT q.id AS "queueId", q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
+  `SELECT q.id AS "queueId", q.batch_id AS "batchId", q.position, q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
   q.operation AS kind, q.task_data->'title' AS title, q.task_data->'description' AS description, q.task_data->'completed' AS completed,
   jsonb_exists(q.task_data, 'description') AS "givesDescription", q.updated_at AS "updatedAt", q.if_seq AS "ifSeq",
   t.id AS "tId", t.server_id AS "tServerId", t.title AS "tTitle", t.description AS "tDescription", t.completed AS "tCompleted",

@@ -13,7 +13,7 @@ import { createShutdown } from '../../src/shutdown.js';
 import { acceptBatches, type BatchToAccept, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
-import { FINISH } from '../../src/storage/finishBatches.js';
+import { FINISH, FINISH_AND_TELL } from '../../src/storage/finishBatches.js';
 import { READ_PENDING } from '../../src/storage/pendingRows.js';
 import { readChanges } from '../../src/storage/readChanges.js';
 import { OUTCOMES, readOutcomes } from '../../src/storage/readOutcomes.js';
@@ -434,15 +434,21 @@ describe('a database without statistics', () => {
   });
   after(() => system.stop());
 
-  const HOT = [READ_PENDING, WRITE_FOLD, FINISH, OUTCOMES];
+  const HOT = [READ_PENDING, WRITE_FOLD, FINISH, FINISH_AND_TELL, OUTCOMES];
 
   /** Accepts, applies and reads a batch of so many operations. */
   async function work(name: string, count: number) {
     const { database } = system;
     const batch = batchOf(Array.from({ length: count }, (_, position) => operation(`${name}-${position}`, position)));
     const ids = (await acceptBatches(database, WORKSPACE, [packBatch(batch)])).get(batch.batchId) ?? [];
-    const request = { workspaceId: WORKSPACE, upTo: ids.at(-1) ?? 0, limit: 500, now: () => NOW, newServerId: newUuid };
-    expect((await applyPending(database, request)).settled).to.equal(count);
+    const common = { workspaceId: WORKSPACE, now: () => NOW, newServerId: newUuid };
+    const middle = ids[count / 2 - 1] ?? 0;
+    for (const request of [
+      { ...common, upTo: middle, limit: 500 },
+      { ...common, upTo: ids.at(-1) ?? 0, limit: 500, waiting: new Map([[batch.batchId, 'me']]) },
+    ]) {
+      expect((await applyPending(database, request)).settled).to.equal(count / 2);
+    }
     await readOutcomes(database, WORKSPACE, batch.operations.slice(0, 50));
   }
 

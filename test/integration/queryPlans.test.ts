@@ -220,10 +220,13 @@ describe('query plans', () => {
     await expectIndexed(() => recordFailure(database, { ...last, nextAttemptAt: () => NOW }), 10);
     await expectIndexed(async () => {
       const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
-      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 20, parts, now: () => NOW, newServerId: newUuid };
+      const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 10, parts, now: () => NOW, newServerId: newUuid };
       const { settled, hasUnsettled } = await applyPending(database, apply);
-      expect({ settled, hasUnsettled }).to.deep.equal({ settled: 20, hasUnsettled: true });
-    }, 500);
+      expect({ settled, hasUnsettled }).to.deep.equal({ settled: 10, hasUnsettled: true });
+      const waiting = new Map([1_998, 1_999, 2_000].map((n) => [uuidOf(n), 'me']));
+      const { told } = await applyPending(database, { ...apply, waiting });
+      expect(told.get('me')?.tasks).to.have.length(10);
+    }, 600);
     const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
     await expectIndexed(async () => expect(await readParts(database, WORKSPACE, parts)).to.have.length(1), 200);
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);

@@ -1,18 +1,18 @@
-// What a test's own pool (`system.database`) sends to PostgreSQL, seen where both ways to it meet: in the driver.
+// What a pool of this process sends to PostgreSQL, the test's own (`system.database`) or the product's, seen where both ways to it meet: in the driver.
 import pg from 'pg';
 
 type Listener = (client: pg.Client, text: string, values: unknown[] | undefined) => void;
 
-/** Calls `listener` before each statement of the test's pool is sent. @returns how to stop that */
-export function onStatement(listener: Listener): () => void {
+/** Calls `listener` before each statement of the pools of that name is sent, those of the test if none is given. @returns how to stop that */
+export function onStatement(listener: Listener, poolName = 'test'): () => void {
   const { prototype } = pg.Client;
   const original = prototype.query;
   let isListening = true;
   prototype.query = function query(this: pg.Client, ...parameters: unknown[]) {
     const [config, values] = parameters;
     const { text, bound } = read(config, values);
-    const isTests = 'connectionParameters' in this && isOfTest(this.connectionParameters);
-    if (isListening && isTests && text !== undefined) {
+    const isOfPool = 'connectionParameters' in this && nameIn(this.connectionParameters) === `task-sync ${poolName}`;
+    if (isListening && isOfPool && text !== undefined) {
       isListening = false;
       listener(this, text, bound);
       isListening = true;
@@ -32,11 +32,7 @@ function read(config: unknown, values: unknown): { text: string | undefined; bou
   return { text: String(config.text), bound: Array.isArray(bound) ? bound : undefined };
 }
 
-/** The product's own pools in this process have other names. */
-function isOfTest(parameters: unknown): boolean {
-  const name: unknown =
-    typeof parameters === 'object' && parameters !== null && 'application_name' in parameters
-      ? parameters.application_name
-      : undefined;
-  return name === 'task-sync test';
+function nameIn(parameters: unknown): unknown {
+  const hasName = typeof parameters === 'object' && parameters !== null && 'application_name' in parameters;
+  return hasName ? parameters.application_name : undefined;
 }
