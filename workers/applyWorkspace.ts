@@ -5,6 +5,7 @@ import { ApplyError, type ApplyRequest, type ApplyResult, applyPending } from '.
 import type { Database } from '../src/storage/database.js';
 import { type BatchPart, type BatchPartState, readParts } from '../src/storage/finishBatches.js';
 import { recordAttempt, recordFailure } from '../src/storage/recordFailure.js';
+import type { Waiting } from '../src/storage/toldOutcomes.js';
 import type { ConflictStrategy } from '../src/sync/merge.js';
 import { backoffDelayMs, classifyFault, type RetryOptions } from '../src/sync/retryPolicy.js';
 import { fromMicros } from '../src/sync/timestamp.js';
@@ -36,7 +37,7 @@ const OLD_AFTER_MICROS = 1_000_000n;
 
 /**
  * Applies every due operation of a workspace up to an operation id, in the order of acceptance.
- * @param waiting by the id of a batch the process that waits for it
+ * @param waiting who is told what became of his batches
  * @returns where `parts` stand afterwards; nothing where all of them are settled
  * @throws the driver's error on a transient fault; what was committed before it stays
  */
@@ -45,7 +46,7 @@ export async function applyWorkspace(
   workspaceId: string,
   upTo: number,
   parts: BatchPart[],
-  waiting: ReadonlyMap<string, string> = new Map(),
+  waiting?: Waiting,
 ): Promise<BatchPartState[]> {
   const now = () => fromMicros(deps.nowMicros());
   const { newServerId, strategy } = deps;
@@ -53,7 +54,18 @@ export async function applyWorkspace(
   for (let limit = deps.transactionSize; ; ) {
     const startedAt = performance.now();
     const oldBefore = fromMicros(deps.nowMicros() - OLD_AFTER_MICROS);
-    const request = { workspaceId, upTo, limit, parts, waiting, strategy, now, newServerId, oldBefore, markStart };
+    const request = {
+      workspaceId,
+      upTo,
+      limit,
+      parts,
+      ...(waiting && { waiting }),
+      strategy,
+      now,
+      newServerId,
+      oldBefore,
+      markStart,
+    };
     const attempt = await tryApply(deps, request);
     if ('applied' in attempt) {
       if (attempt.applied.settled > 0) {

@@ -5,13 +5,14 @@ import { createGroupCommit } from '../src/groupCommit.js';
 import { RetryLater } from '../src/queue/consumer.js';
 import { type ApplyJob, batchesOf } from '../src/queue/jobs.js';
 import type { BatchPart, BatchPartState } from '../src/storage/finishBatches.js';
+import type { Waiting, WaitingBatch } from '../src/storage/toldOutcomes.js';
 import { toMicros } from '../src/sync/timestamp.js';
 import { type ApplyDeps, applyWorkspace } from './applyWorkspace.js';
 
 type States = ReadonlyMap<string, BatchPartState>;
 
 export interface ProcessDeps extends ApplyDeps {
-  /** With jobs of more operations than this those who wait are not told the outcomes, which would not fit into a wake-up. */
+  /** The most operations whose outcomes are told with a wake-up. */
   outcomesMax: number;
 }
 
@@ -19,8 +20,13 @@ export interface ProcessDeps extends ApplyDeps {
 export function createJobProcessor(deps: ProcessDeps) {
   const submit = createGroupCommit(async (workspaceId: string, jobs: ApplyJob[]): Promise<States> => {
     const upTo = Math.max(...jobs.map((job) => job.lastId));
-    const waiting = waitingFor(jobs, deps.outcomesMax);
-    const states = await applyWorkspace(deps, workspaceId, upTo, jobs.flatMap(partsOf), waiting);
+    const states = await applyWorkspace(
+      deps,
+      workspaceId,
+      upTo,
+      jobs.flatMap(partsOf),
+      waitingFor(jobs, deps.outcomesMax),
+    );
     return new Map(states.map((state) => [keyOf(state), state]));
   });
 
@@ -41,15 +47,15 @@ function partsOf(job: ApplyJob): BatchPart[] {
   return batches.length > 0 ? batches : [{ batchId: null, firstId: job.firstId, lastId: job.lastId }];
 }
 
-/** By the id of a batch the process that waits for it. */
-function waitingFor(jobs: ApplyJob[], outcomesMax: number): Map<string, string> {
-  const waiting = new Map<string, string>();
-  if (jobs.reduce((total, job) => total + job.count, 0) > outcomesMax) return waiting;
+/** Who waits for batches that the jobs hold wholly. */
+function waitingFor(jobs: ApplyJob[], max: number): Waiting {
+  const batches = new Map<string, WaitingBatch>();
   for (const job of jobs) {
-    if (job.replyTo === undefined) continue;
-    for (const { batchId } of batchesOf(job)) waiting.set(batchId, job.replyTo);
+    const { replyTo, parts = 1 } = job;
+    if (replyTo === undefined || parts > 1) continue;
+    for (const { batchId, count } of batchesOf(job)) batches.set(batchId, { replyTo, count });
   }
-  return waiting;
+  return { batches, max };
 }
 
 const keyOf = ({ batchId, firstId }: Pick<BatchPart, 'batchId' | 'firstId'>) => `${batchId} ${firstId}`;

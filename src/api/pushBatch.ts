@@ -51,13 +51,15 @@ interface Pushed {
   /** The operations that were new. */
   ids: number[];
   watch: Watch;
-  expected: ExpectedBatch;
+  /** Where what becomes of the batch is told. */
+  expected: ExpectedBatch | undefined;
   /** When its request came, microseconds since 1970. */
   receivedMicros: bigint;
 }
 
 /**
  * Stores and dispatches a batch; on return it is committed.
+ * @param waits whether somebody waits for its operations
  * @returns what awaitBatch takes, which must be called
  * @throws the driver's error when the batch could not be stored
  */
@@ -66,6 +68,7 @@ export async function storeBatch(
   workspaceId: string,
   batchId: string,
   envelope: Envelope,
+  waits: boolean,
 ): Promise<Pushed> {
   const { items, clientTimestamp, receivedMicros } = envelope;
   const firstMicros = deps.clock.reserve(items.length);
@@ -78,12 +81,14 @@ export async function storeBatch(
   deps.metrics.stored(countItems(received, ids.length));
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
-  const expected = deps.toldBatches.expect(batch);
+  // What was sent before is not applied again, and so not told.
+  const isNew = ids.length === received.operations.length;
+  const expected = waits && isNew ? deps.toldBatches.expect(batch) : undefined;
   try {
-    await dispatch(deps, workspaceId, batchId, ids);
+    await dispatch(deps, workspaceId, batchId, ids, expected && deps.toldBatches.name);
   } catch (error) {
     watch.end();
-    expected.end();
+    expected?.end();
     throw error;
   }
   return { batch, ids, watch, expected, receivedMicros };
@@ -109,7 +114,7 @@ export async function awaitBatch(
   const place = deps.admission.waiting.take(wait.waitMs);
   try {
     const keys = keysOf(batch);
-    const read = () => outcomesOf(deps, workspaceId, keys, expected.told());
+    const read = async () => expected?.told() ?? deps.readOutcomes(workspaceId, keys);
     const outcomes = await waitUntil(read, isSettled(keys), { watch, isNew: ids.length > 0, ...wait, ...place });
     const body = describeBatch(deps, workspaceId, batch, outcomes);
     deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
@@ -117,7 +122,7 @@ export async function awaitBatch(
   } finally {
     place.release();
     watch.end();
-    expected.end();
+    expected?.end();
   }
 }
 
@@ -127,10 +132,9 @@ export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: St
 }
 
 /** A queue that does not answer costs a delay: the reconciler finds the operations. */
-async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids: number[]) {
+async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids: number[], replyTo?: string) {
   try {
-    const { batchSize } = deps.config.sync;
-    await deps.producer.enqueue(jobsOfBatch(workspaceId, batchId, ids, batchSize, deps.toldBatches.name));
+    await deps.producer.enqueue(jobsOfBatch(workspaceId, batchId, ids, deps.config.sync.batchSize, replyTo));
   } catch (error) {
     if (!(error instanceof QueueUnavailable)) throw error;
     deps.logger.debug('the batch waits for the reconciler', { batchId });
@@ -140,20 +144,6 @@ async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids
 /** The operations that a batch's valid items stand for. */
 function keysOf(batch: StoredBatch): OperationKey[] {
   return batch.entries.flatMap((entry) => ('error' in entry ? [] : [entry]));
-}
-
-/** What was told, and of the rest what is read: operations that were sent before, or whose wake-up did not come or did not hold them. */
-async function outcomesOf(deps: ApiDeps, workspaceId: string, keys: OperationKey[], told: Outcomes): Promise<Outcomes> {
-  const others = keys.filter((key) => !told.operations.has(operationKey(key)));
-  if (others.length === 0) return told;
-  const read = await deps.readOutcomes(workspaceId, others);
-  if (told.operations.size === 0) return read;
-  return {
-    operations: new Map([...told.operations, ...read.operations]),
-    // What was read is as new as what was told, or newer.
-    tasks: new Map([...told.tasks, ...read.tasks]),
-    incarnation: read.incarnation,
-  };
 }
 
 /** The outcomes may be those of other requests too. */

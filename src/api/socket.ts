@@ -118,7 +118,8 @@ function takePushes(
       const envelope = readEnvelope(deps, message);
       const wait = { waitMs: deps.config.sync.waitMs, signal };
       // One after the other: a device's batches are accepted in the order in which it sent them.
-      const storing = lastStored.then(() => storeBatch(deps, DEFAULT_WORKSPACE_ID, deps.newId(), envelope));
+      const store = () => storeBatch(deps, DEFAULT_WORKSPACE_ID, deps.newId(), envelope, wait.waitMs > 0);
+      const storing = lastStored.then(store);
       lastStored = storing.catch(() => undefined);
       const body = await awaitBatch(deps, DEFAULT_WORKSPACE_ID, await storing, wait);
       sink.sendMessage({ type: 'result', ref, ...body });

@@ -45,10 +45,13 @@ export async function startApi(
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('sent wake-ups', () => wakeUps.close());
   const toldBatches = createToldBatches(newId());
-  const received = subscribeWakeUps(queue, toldBatches.name, logger, (wakeUp) => {
-    database.sawOperation(wakeUp.settledUpTo);
-    toldBatches.receive(wakeUp.outcomes);
-    levels.receive(wakeUp);
+  const received = subscribeWakeUps(queue, logger, {
+    name: toldBatches.name,
+    onOutcomes: toldBatches.receive,
+    onWakeUp(wakeUp) {
+      database.sawOperation(wakeUp.settledUpTo);
+      levels.receive(wakeUp);
+    },
   });
   shutdown.push('received wake-ups', () => received.close());
 

@@ -1,13 +1,13 @@
-// What workers tell of the batches that requests of this process wait for, together with the wake-up. What was not told is read.
+// What workers tell of the batches that requests of this process wait for, in front of the wake-up. It is used where one message tells of all
+// operations of a batch: put together from several, or with what is read of the rest, an answer would be as old as its oldest part.
 import type { OperationState, StoredBatch } from '../storage/readBatch.js';
 import { type Outcomes, operationKey } from '../storage/readOutcomes.js';
-import type { TaskView } from '../storage/taskView.js';
-import { isToldOutcomes, type ToldOperation } from '../storage/toldOutcomes.js';
+import { isToldOutcomes, type ToldOperation, type ToldOutcomes } from '../storage/toldOutcomes.js';
 
 /** A batch that is listened for. */
 export interface ExpectedBatch {
-  /** What was told of its operations so far, which may be nothing. */
-  told(): Outcomes;
+  /** What became of all of its operations; undefined where that was not told. */
+  told(): Outcomes | undefined;
   /** Stops listening; must be called. */
   end(): void;
 }
@@ -17,67 +17,58 @@ export interface ToldBatches {
   readonly name: string;
   /** Listens from now on. */
   expect(batch: StoredBatch): ExpectedBatch;
-  /** Takes what came with a wake-up. */
-  receive(outcomes: unknown): void;
+  /** Takes what is told. */
+  receive(message: unknown): void;
 }
 
 /** @param name of this process, different from all others, also from the one that it replaces */
 export function createToldBatches(name: string): ToldBatches {
-  const expected = new Map<string, ReturnType<typeof collect>>();
+  const expected = new Map<string, { batch: StoredBatch; told: Outcomes | undefined }>();
   return {
     name,
     expect(batch) {
-      const collected = collect(batch);
-      expected.set(batch.id, collected);
-      return { told: () => collected.outcomes, end: () => void expected.delete(batch.id) };
+      const entry: { batch: StoredBatch; told: Outcomes | undefined } = { batch, told: undefined };
+      expected.set(batch.id, entry);
+      return { told: () => entry.told, end: () => void expected.delete(batch.id) };
     },
     receive(message) {
       if (!isToldOutcomes(message)) return;
-      const tasks = new Map(message.tasks.map((task) => [task.id, task]));
       for (const [batchId, operations] of Object.entries(message.batches)) {
-        expected.get(batchId)?.take(operations, tasks, message.incarnation);
+        const entry = expected.get(batchId);
+        if (entry !== undefined) entry.told = outcomesOf(entry.batch, operations, message) ?? entry.told;
       }
     },
   };
 }
 
-/** Puts together what several transactions, also of several workers, did with a batch. */
-function collect(batch: StoredBatch) {
+/** @returns undefined where not all of the batch's operations are among those that were told */
+function outcomesOf(batch: StoredBatch, told: ToldOperation[], message: ToldOutcomes): Outcomes | undefined {
   const operations = new Map<string, OperationState>();
-  const tasks = new Map<string, TaskView>();
-  const outcomes = { operations, tasks, incarnation: '' };
-  return {
-    outcomes,
-    take(told: ToldOperation[], toldTasks: ReadonlyMap<string, TaskView>, incarnation: string) {
-      outcomes.incarnation = incarnation;
-      for (const operation of told) {
-        const state = stateOf(batch, operation);
-        if (state !== undefined) operations.set(operationKey(state), state);
-        const task = toldTasks.get(operation.taskId);
-        // Two workers do not share a connection: what the first one did may be told last.
-        if (task !== undefined && task.seq >= (tasks.get(task.id)?.seq ?? 0)) tasks.set(task.id, task);
-      }
-    },
-  };
+  for (const operation of told) {
+    const state = stateOf(batch, operation);
+    if (state !== undefined) operations.set(operationKey(state), state);
+  }
+  if (!batch.entries.every((entry) => 'error' in entry || operations.has(operationKey(entry)))) return undefined;
+  return { operations, tasks: new Map(message.tasks.map((task) => [task.id, task])), incarnation: message.incarnation };
 }
 
-function stateOf({ id: batchId, entries }: StoredBatch, operation: ToldOperation): OperationState | undefined {
-  const entry = entries[operation.position];
+function stateOf({ id: batchId, entries }: StoredBatch, told: ToldOperation): OperationState | undefined {
+  const entry = entries[told.position];
   if (entry === undefined || 'error' in entry) return undefined;
   return {
-    id: operation.id,
+    id: told.id,
     batchId,
-    position: operation.position,
+    position: told.position,
     clientId: entry.clientId,
     opId: entry.opId,
     contentHash: entry.contentHash,
-    taskId: operation.taskId,
-    kind: operation.kind,
+    taskId: told.taskId,
+    kind: told.kind,
     status: 'synced',
-    outcome: operation.outcome,
-    ifSeq: operation.ifSeq,
-    fieldOutcomes: operation.fieldOutcomes,
-    outcomeCode: operation.outcomeCode,
+    outcome: told.outcome,
+    ifSeq: told.ifSeq,
+    fieldOutcomes: told.fieldOutcomes,
+    outcomeCode: told.outcomeCode,
     error: null,
   };
 }

@@ -18,7 +18,7 @@ export interface ApplyJob {
   count: number;
   firstId: number;
   lastId: number;
-  /** The api process that waits for its batches, by the name under which it takes wake-ups. */
+  /** The api process that waits for its batches, by the name under which it is told of them. */
   replyTo?: string;
   /** Why it was made, when it is not for a batch: `reconcile` or `trigger`. */
   reason?: string;
@@ -54,7 +54,7 @@ export function jobOptions(backend: 'redis' | 'postgres'): JobsOptions {
 
 /**
  * Splits a batch's new operation ids into jobs of at most `batchSize`, so that progress moves and nobody waits behind a giant.
- * @param replyTo the process that waits for the batch
+ * @param replyTo the process that waits for the batch, if one does
  */
 export function jobsOfBatch(
   workspaceId: string,
@@ -120,10 +120,11 @@ const hasRoom = ({ count, others }: JobGroup, job: ApplyJob, operationsMax: numb
 function joinJobs({ first, others, count }: JobGroup): ApplyJob {
   if (others.length === 0) return first;
   const jobs = [first, ...others];
+  // Those of one process have one name, unless nobody waits for them.
+  const replyTo = jobs.find((job) => job.replyTo !== undefined)?.replyTo;
   return {
     workspaceId: first.workspaceId,
-    // Those of one process have one name.
-    ...(first.replyTo === undefined ? {} : { replyTo: first.replyTo }),
+    ...(replyTo === undefined ? {} : { replyTo }),
     batches: jobs.flatMap(batchesOf),
     count,
     firstId: Math.min(...jobs.map(({ firstId }) => firstId)),

@@ -14,8 +14,6 @@ export interface WakeUp {
   settledUpTo: number;
   /** Batches that moved; some may be missing where there were very many. */
   batchIds: string[];
-  /** What became of operations that the receiver waits for; absent in what goes to everybody. */
-  outcomes?: unknown;
 }
 
 export interface WakeUpPublisher {
@@ -23,7 +21,7 @@ export interface WakeUpPublisher {
   readonly outcomesMax: number;
   /**
    * Never throws and never waits for long: a wake-up that cannot be sent is only late.
-   * @param outcomes by the name of the process that waits for them; what is too long for a wake-up is left out
+   * @param outcomes what became of operations, by the name of the process that waits for them; what is too long is left out
    */
   publish(wakeUp: WakeUp, outcomes?: ReadonlyMap<string, unknown>): void;
   close(): Promise<void>;
@@ -70,7 +68,12 @@ export function createWakeUpPublisher(address: QueueAddress, logger: Logger): Wa
       publish(wakeUp, outcomes) {
         const messages = messagesOf(wakeUp, outcomes, (text) => text.length <= REDIS_PAYLOAD_MAX_CHARS);
         const commands = messages.map(({ name, text }) => ['publish', redisChannel(address.prefix, name), text]);
-        redis.pipeline(commands).exec().catch(ignore);
+        const sending = redis.pipeline(commands).exec();
+        // A pipeline does not fail with its commands.
+        sending.then((results) => {
+          const failed = results?.find(([error]) => error !== null);
+          if (failed !== undefined) ignore(failed[0]);
+        }, ignore);
       },
       close: async () => redis.disconnect(),
     };
@@ -89,54 +92,60 @@ export function createWakeUpPublisher(address: QueueAddress, logger: Logger): Wa
   };
 }
 
-/** One for each who is told, and one for everybody: the last, because it wakes those who wait. */
+/** The outcomes, each to who waits for them, and then to everybody the wake-up, with which he looks at them. */
 function messagesOf(
   wakeUp: WakeUp,
   outcomes: ReadonlyMap<string, unknown> | undefined,
   fits: (text: string) => boolean,
 ): { name?: string; text: string }[] {
-  const messages: { name?: string; text: string }[] = [];
-  for (const [name, told] of outcomes ?? []) {
-    const text = JSON.stringify({ ...wakeUp, outcomes: told });
-    if (fits(text)) messages.push({ name, text });
-  }
-  return [...messages, { text: JSON.stringify(wakeUp) }];
+  const told = [...(outcomes ?? [])].map(([name, each]) => ({ name, text: JSON.stringify(each) }));
+  return [...told.filter(({ text }) => fits(text)), { text: JSON.stringify(wakeUp) }];
 }
 
-/**
- * Calls `onWakeUp` for each wake-up of any workspace, and for those with outcomes for the process that is called `name`; reconnects by
- * itself. @param name a UUID
- */
-export function subscribeWakeUps(
-  address: QueueAddress,
-  name: string,
-  logger: Logger,
-  onWakeUp: (wakeUp: WakeUp) => void,
-): WakeUpSubscription {
-  const receive = (text: string | undefined) => {
-    const wakeUp = parseWakeUp(text ?? '');
-    if (wakeUp === undefined) logger.warn('a wake-up could not be read', { chars: text?.length });
-    else onWakeUp(wakeUp);
+export interface WakeUpListener {
+  /** A UUID that no other process has: under which outcomes are sent to this one. */
+  name: string;
+  /** Takes each wake-up of any workspace. */
+  onWakeUp(wakeUp: WakeUp): void;
+  /** Takes what was sent to `name`, whatever it is. */
+  onOutcomes(outcomes: unknown): void;
+}
+
+type Receive = (channel: string, text: string) => void;
+
+/** Listens; reconnects by itself. */
+export function subscribeWakeUps(address: QueueAddress, logger: Logger, listener: WakeUpListener): WakeUpSubscription {
+  const isRedis = address.kind === 'redis';
+  const channelOf = (name?: string) => (isRedis ? redisChannel(address.prefix, name) : postgresChannel(name));
+  const own = channelOf(listener.name);
+  const receive: Receive = (channel, text) => {
+    const message = parseMessage(text);
+    const wakeUp = channel === own ? undefined : readWakeUp(message);
+    if (wakeUp !== undefined) listener.onWakeUp(wakeUp);
+    else if (channel === own && message !== undefined) listener.onOutcomes(message);
+    // Its length alone: what became of tasks may stand in it.
+    else logger.warn('a wake-up could not be read', { chars: text.length });
   };
-  return address.kind === 'redis'
-    ? subscribeRedis(address, name, logger, receive)
-    : listenPostgres(address, name, logger, receive);
+  const channels = [channelOf(), own];
+  return isRedis
+    ? subscribeRedis(address, channels, logger, receive)
+    : listenPostgres(address, channels, logger, receive);
 }
 
 function subscribeRedis(
   address: QueueAddress & { kind: 'redis' },
-  name: string,
+  channels: string[],
   logger: Logger,
-  receive: (text: string) => void,
+  receive: Receive,
 ): WakeUpSubscription {
   const redis = connectWorker(address);
   const ignore = (error: unknown) => logger.debug('wake-ups: Redis does not answer', describeError(error));
   redis.on('error', ignore);
-  redis.on('message', (_channel, text) => receive(text));
-  // ioredis subscribes again by itself after a reconnect.
-  redis
-    .subscribe(redisChannel(address.prefix), redisChannel(address.prefix, name))
-    .catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
+  redis.on('message', receive);
+  // One by one: Redis refuses all where a user may not have one of them. ioredis subscribes again by itself after a reconnect.
+  for (const channel of channels) {
+    redis.subscribe(channel).catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
+  }
   // A subscriber only listens: a connection that has died without a word would not be missed.
   const timer = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(ignore);
@@ -151,9 +160,9 @@ function subscribeRedis(
 
 function listenPostgres(
   address: QueueAddress & { kind: 'postgres' },
-  name: string,
+  channels: string[],
   logger: Logger,
-  receive: (text: string | undefined) => void,
+  receive: Receive,
 ): WakeUpSubscription {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -186,10 +195,10 @@ function listenPostgres(
     client = connecting;
     connecting.on('error', reconnectLater);
     connecting.on('end', () => reconnectLater());
-    connecting.on('notification', (message) => receive(message.payload));
+    connecting.on('notification', ({ channel, payload = '' }) => receive(channel, payload));
     connecting
       .connect()
-      .then(() => connecting.query(`LISTEN ${postgresChannel()}; LISTEN "${postgresChannel(name)}"`))
+      .then(() => connecting.query(channels.map((channel) => `LISTEN ${pg.escapeIdentifier(channel)}`).join('; ')))
       .catch(reconnectLater);
   };
   listen();
@@ -203,13 +212,21 @@ function listenPostgres(
   };
 }
 
-function parseWakeUp(text: string): WakeUp | undefined {
+/** @returns undefined for what is no JSON */
+function parseMessage(text: string): unknown {
   try {
-    const { workspaceId, seq, settledUpTo, batchIds, outcomes } = JSON.parse(text);
-    const isWakeUp = typeof workspaceId === 'string' && typeof seq === 'number' && typeof settledUpTo === 'number';
-    if (!isWakeUp) return undefined;
-    return { workspaceId, seq, settledUpTo, batchIds: Array.isArray(batchIds) ? batchIds : [], outcomes };
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
+}
+
+/** @returns undefined for what is no wake-up */
+function readWakeUp(message: unknown): WakeUp | undefined {
+  if (typeof message !== 'object' || message === null) return undefined;
+  if (!('workspaceId' in message && 'seq' in message && 'settledUpTo' in message)) return undefined;
+  const { workspaceId, seq, settledUpTo } = message;
+  if (typeof workspaceId !== 'string' || typeof seq !== 'number' || typeof settledUpTo !== 'number') return undefined;
+  const batchIds = 'batchIds' in message && Array.isArray(message.batchIds) ? message.batchIds : [];
+  return { workspaceId, seq, settledUpTo, batchIds };
 }

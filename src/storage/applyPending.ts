@@ -8,7 +8,7 @@ import { type BatchPart, finishOn } from './finishBatches.js';
 import { lockOn } from './lockWorkspace.js';
 import { operationOf, type PendingRow, READ_PENDING, tasksOf } from './pendingRows.js';
 import type { Session } from './statement.js';
-import { findAwaited, type ToldOutcomes, tellAwaited } from './toldOutcomes.js';
+import { findAwaited, type ToldOutcomes, tellAwaited, type Waiting } from './toldOutcomes.js';
 import { foldBind, type QueuedOperation, WRITE_FOLD } from './writeFold.js';
 
 export interface ApplyRequest {
@@ -19,8 +19,8 @@ export interface ApplyRequest {
   limit: number;
   /** The parts of batches that are asked about. */
   parts?: BatchPart[];
-  /** By the id of a batch the process that waits for it, and is told what became of its operations. */
-  waiting?: ReadonlyMap<string, string>;
+  /** Who is told what became of his batches. */
+  waiting?: Waiting;
   /** lww if it is not given. */
   strategy?: ConflictStrategy;
   now: () => string;
@@ -57,7 +57,7 @@ export interface ApplyResult {
   batchIds: string[];
   /** How long each had waited since it was accepted, in seconds. */
   waitedS: number[];
-  /** What became of the operations that were waited for, by process. */
+  /** What became of the batches that were waited for, by process. */
   told: ReadonlyMap<string, ToldOutcomes>;
   /** Whether something of the request's parts of batches still waits, or has failed. */
   hasUnsettled: boolean;
@@ -97,10 +97,8 @@ interface Attempt {
   started?: StartedAttempt | undefined;
 }
 
-const NOBODY: ReadonlyMap<string, string> = new Map();
-
 async function applyOn(session: Session, sendCommit: () => void, request: ApplyRequest, attempt: Attempt) {
-  const { workspaceId, upTo, limit, parts = [], waiting = NOBODY, newServerId, strategy = 'lww' } = request;
+  const { workspaceId, upTo, limit, parts = [], waiting, newServerId, strategy = 'lww' } = request;
   // Both go out with BEGIN; each begins when the one before it has ended.
   const [seq, found] = await Promise.all([
     lockOn(session, workspaceId),

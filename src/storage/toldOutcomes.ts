@@ -28,14 +28,33 @@ export interface ToldOutcomes {
   tasks: TaskView[];
 }
 
-/** Whether a message says what became of operations, in the form of this version. */
+/** Whether a message says what became of operations, in the form of this version: anyone who may publish can send anything. */
 export function isToldOutcomes(message: unknown): message is ToldOutcomes {
-  return typeof message === 'object' && message !== null && 'format' in message && message.format === FORMAT;
+  if (!isObject(message) || !('format' in message && 'batches' in message && 'tasks' in message)) return false;
+  const { format, batches, tasks } = message;
+  return format === FORMAT && isObject(batches) && [tasks, ...Object.values(batches)].every(isListOfObjects);
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const isListOfObjects = (value: unknown) => Array.isArray(value) && value.every(isObject);
+
+/** Who waits for which batches, and is told. */
+export interface Waiting {
+  /** By batch. */
+  batches: ReadonlyMap<string, WaitingBatch>;
+  /** Of more operations than this nobody is told. */
+  max: number;
+}
+
+export interface WaitingBatch {
+  /** The name of the process that waits. */
+  replyTo: string;
+  /** How many operations the batch has brought. */
+  count: number;
 }
 
 export interface Settlement {
-  /** By the id of a batch who waits for it: the name of a process. */
-  waiting: ReadonlyMap<string, string>;
+  waiting: Waiting | undefined;
   /** The operations of the transaction. */
   rows: readonly PendingRow[];
   /** The tasks before it. */
@@ -51,14 +70,15 @@ export interface Awaited {
   tasks: Map<string, Task>;
 }
 
-/** Finds what is waited for among what a transaction settles. */
+/** Finds the batches that are waited for, and that a transaction settles wholly. */
 export function findAwaited({ waiting, rows, tasks, folded }: Settlement): Awaited {
   const awaited: Awaited = { operations: new Map(), tasks: new Map() };
-  if (waiting.size === 0) return awaited;
+  if (waiting === undefined || waiting.batches.size === 0) return awaited;
   const changed = new Map(folded.changed.map((task) => [task.id, task]));
+  const whole = wholeBatches(rows, waiting);
   for (const [index, { outcome, fields, code }] of folded.settled.entries()) {
     const row = rows[index];
-    const replyTo = waiting.get(row?.batchId ?? '');
+    const replyTo = whole.get(row?.batchId ?? '');
     if (row === undefined || row.batchId === null || replyTo === undefined) continue;
     const { queueId: id, position, taskId, kind, ifSeq } = row;
     const why = { fieldOutcomes: fields ?? null, outcomeCode: code ?? null };
@@ -70,6 +90,17 @@ export function findAwaited({ waiting, rows, tasks, folded }: Settlement): Await
     if (task?.stub === false) awaited.tasks.set(taskId, task);
   }
   return awaited;
+}
+
+/** @returns by batch who waits for it; none where they have more operations than are told */
+function wholeBatches(rows: readonly PendingRow[], { batches, max }: Waiting): Map<string, string> {
+  const counts = new Map<string, number>();
+  for (const { batchId } of rows) {
+    if (batchId !== null && batches.has(batchId)) counts.set(batchId, (counts.get(batchId) ?? 0) + 1);
+  }
+  const whole = [...batches].filter(([batchId, { count }]) => counts.get(batchId) === count);
+  const total = whole.reduce((sum, [, { count }]) => sum + count, 0);
+  return new Map(total > max ? [] : whole.map(([batchId, { replyTo }]) => [batchId, replyTo]));
 }
 
 /** @returns what each of those who wait is to be told; of tasks those that its own operations name */

@@ -445,7 +445,12 @@ describe('a database without statistics', () => {
     const middle = ids[count / 2 - 1] ?? 0;
     for (const request of [
       { ...common, upTo: middle, limit: 500 },
-      { ...common, upTo: ids.at(-1) ?? 0, limit: 500, waiting: new Map([[batch.batchId, 'me']]) },
+      {
+        ...common,
+        upTo: ids.at(-1) ?? 0,
+        limit: 500,
+        waiting: { batches: new Map([[batch.batchId, { replyTo: 'me', count: count / 2 }]]), max: 500 },
+      },
     ]) {
       expect((await applyPending(database, request)).settled).to.equal(count / 2);
     }

@@ -223,8 +223,8 @@ describe('query plans', () => {
       const apply = { workspaceId: WORKSPACE, upTo: COUNT * 2, limit: 10, parts, now: () => NOW, newServerId: newUuid };
       const { settled, hasUnsettled } = await applyPending(database, apply);
       expect({ settled, hasUnsettled }).to.deep.equal({ settled: 10, hasUnsettled: true });
-      const waiting = new Map([1_998, 1_999, 2_000].map((n) => [uuidOf(n), 'me']));
-      const { told } = await applyPending(database, { ...apply, waiting });
+      const batches = new Map([1_998, 1_999, 2_000].map((n) => [uuidOf(n), { replyTo: 'me', count: 10 }]));
+      const { told } = await applyPending(database, { ...apply, waiting: { batches, max: 10 } });
       expect(told.get('me')?.tasks).to.have.length(10);
     }, 600);
     const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];

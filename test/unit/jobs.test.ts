@@ -17,6 +17,18 @@ describe('jobs', () => {
     ]);
   });
 
+  it('name who waits for a batch, also where it shares its job with batches that nobody waits for', () => {
+    const waited = jobsOfBatch('w', 'waited', [1, 2], SIZE, 'me');
+    expect(waited[0]?.replyTo).to.equal('me');
+    for (const jobs of [
+      [...waited, ...batch('other', 3, 1)],
+      [...batch('other', 3, 1), ...waited],
+    ]) {
+      expect(shareJobs(jobs, SIZE).map(({ replyTo }) => replyTo)).to.deep.equal(['me']);
+    }
+    expect(shareJobs([...batch('a', 1, 1), ...batch('b', 2, 1)], SIZE)[0]).to.not.have.property('replyTo');
+  });
+
   it('of whole batches of a workspace are shared up to a number of operations', () => {
     const jobs = shareJobs([...batch('a', 1, 20), ...batch('b', 21, 30), ...batch('c', 51, 1)], SIZE);
     expect(jobs).to.deep.equal([

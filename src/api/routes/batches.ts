@@ -30,7 +30,7 @@ const postBatch =
     try {
       const wait = { waitMs, signal: ending.signal };
       const workspaceId = workspaceOf(request);
-      const stored = await storeBatch(deps, workspaceId, batchId, envelope);
+      const stored = await storeBatch(deps, workspaceId, batchId, envelope, waitMs > 0);
       answer(response, await awaitBatch(deps, workspaceId, stored, wait));
     } finally {
       ending.dispose();
