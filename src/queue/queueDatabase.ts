@@ -82,6 +82,21 @@ type JobEntries = Parameters<PostgresQueueBackend['addJobs']>[0];
  */
 export class QueueBackend extends PostgresQueueBackend {
   private isStopping = false;
+  private hasTaken = false;
+
+  /**
+   * BullMQ's worker asks for another job whenever it has taken one: two statements more for one that comes alone. Here it hears at once that there
+   * is none; before it waits it looks, so none that waits is passed over.
+   */
+  override async moveToActive(token: string, name?: string) {
+    if (this.hasTaken) {
+      this.hasTaken = false;
+      return [];
+    }
+    const next = await super.moveToActive(token, name);
+    this.hasTaken = Boolean(next[0]);
+    return next;
+  }
 
   override async addJobs(entries: JobEntries) {
     if (entries.length > ADDED_ONE_BY_ONE_MAX) return super.addJobs(entries);

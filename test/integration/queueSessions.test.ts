@@ -8,6 +8,7 @@ import { type Consumer, startConsumer } from '../../src/queue/consumer.js';
 import { testBackend } from '../support/environment.js';
 import { createItem, newId } from '../support/operations.js';
 import { type Moment, type SessionProxy, startSessionProxy } from '../support/sessionProxy.js';
+import { onStatement } from '../support/statements.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
@@ -27,10 +28,10 @@ describe('the sessions of a queue in PostgreSQL', () => {
     await system.stop();
   });
 
-  async function startTaking(work: () => Promise<unknown> = async () => undefined): Promise<Consumer> {
+  async function startTaking(work: () => Promise<unknown> = async () => undefined, concurrency = 1): Promise<Consumer> {
     const address = queueAddress(system.config.queue, await resolveDatabaseAddress(proxy.url, 5_000), 5_000);
     const { retry } = system.config;
-    const options = { concurrency: 1, retry, random: Math.random, logger, onRun: () => undefined };
+    const options = { concurrency, retry, random: Math.random, logger, onRun: () => undefined };
     const take = () => {
       taken += 1;
       return work();
@@ -83,6 +84,30 @@ describe('the sessions of a queue in PostgreSQL', () => {
       await consumer.close();
     });
   }
+
+  it('are asked twice for a job that comes alone, not three times, and for all that wait', async () => {
+    const asked: string[] = [];
+    const stop = onStatement((_client, text) => {
+      if (text.includes('move_to_active')) asked.push(text);
+    }, 'queue');
+    const consumer = await startTaking(undefined, 4);
+    try {
+      await takeOne();
+      asked.length = 0;
+      for (let job = 0; job < 5; job += 1) await takeOne();
+      expect(asked.length).to.be.within(5, 11);
+    } finally {
+      stop();
+      await consumer.close();
+    }
+    const before = taken;
+    for (let job = 0; job < 9; job += 1) await push();
+    const all = await startTaking(undefined, 4);
+    const startedAt = performance.now();
+    await eventually(() => taken === before + 9);
+    await all.close();
+    expect(performance.now() - startedAt, 'a wait that nothing ends takes 5 s').to.be.lessThan(4_000);
+  });
 
   it('may be away when a job has ended; a worker that stops does not wait for long', async () => {
     let finish: () => void = () => undefined;
