@@ -38,7 +38,7 @@ The peers do the same work in their own protocols, on the same machine in the sa
 - **the same code without a queue:** the product's api, whose jobs the worker's processor applies in the same process.`;
 
 const WHERE_IT_GOES = `What a target that is not reached is short of, by process and by function, and what was tried:
-[0020](decisions/0020-jobs-as-large-as-a-transaction.md#what-is-short-of-its-target), [0014](decisions/0014-small-requests.md#where-the-time-goes),
+[0021](decisions/0021-outcomes-told-with-the-wake-up.md#what-is-short-of-its-target), [0014](decisions/0014-small-requests.md#where-the-time-goes),
 [0012](decisions/0012-hot-path.md).`;
 
 const NOT_MEASURED = 'Nothing has been published yet: `npm run bench -- --publish` measures and writes this page.';
