@@ -21,13 +21,18 @@ export interface ToldBatches {
   receive(message: unknown): void;
 }
 
+interface Expected {
+  batch: StoredBatch;
+  told: Outcomes | undefined;
+}
+
 /** @param name of this process, different from all others, also from the one that it replaces */
 export function createToldBatches(name: string): ToldBatches {
-  const expected = new Map<string, { batch: StoredBatch; told: Outcomes | undefined }>();
+  const expected = new Map<string, Expected>();
   return {
     name,
     expect(batch) {
-      const entry: { batch: StoredBatch; told: Outcomes | undefined } = { batch, told: undefined };
+      const entry: Expected = { batch, told: undefined };
       expected.set(batch.id, entry);
       return { told: () => entry.told, end: () => void expected.delete(batch.id) };
     },
