@@ -186,35 +186,47 @@ interface ShownEntry extends ShownOutcome {
   duplicate?: true;
 }
 
+/** The operation that an item of a batch stands for; undefined where it was refused, or the log does not hold it any more. */
+export function operationOf(
+  entry: BatchEntry,
+  operations: ReadonlyMap<string, OperationState>,
+): OperationState | undefined {
+  if ('error' in entry) return undefined;
+  const known = operations.get(operationKey(entry));
+  return known?.contentHash === entry.contentHash ? known : undefined;
+}
+
 // Hundreds of them an answer: made of spread objects they took four times as long (docs/decisions/0018).
 function presentEntry(view: BatchView, entry: BatchEntry, index: number): ShownEntry {
-  if ('error' in entry) {
-    const { clientId, opId, operation, taskId, error, field } = entry;
-    const echo = { index, client_id: clientId, op_id: opId, operation, task_id: taskId, server_id: null };
-    return { ...echo, status: 'error' as const, resolved_data: null, message: error, field };
-  }
   const key = { index, client_id: entry.clientId, op_id: entry.opId };
-  const operation = view.operations.get(operationKey(entry));
-  if (operation === undefined) {
-    const gone = { operation: null, task_id: null, server_id: null, status: 'error' as const, resolved_data: null };
-    return { ...key, ...gone, message: 'The log no longer holds this operation; its outcome is not known any more.' };
-  }
-  if (operation.contentHash !== entry.contentHash) {
-    const message = `op_id ${entry.opId} was used before for another operation; give every operation its own op_id`;
-    const { kind, taskId } = operation;
-    return {
-      ...key,
-      operation: kind,
-      task_id: taskId,
-      server_id: null,
-      status: 'error' as const,
-      resolved_data: null,
-      message,
-      field: 'op_id',
-    };
-  }
-  const shown: ShownEntry = Object.assign(key, presentOutcome(operation, view.tasks));
+  const operation = operationOf(entry, view.operations);
+  const outcome = operation === undefined ? presentRefused(view, entry) : presentOutcome(operation, view.tasks);
+  const shown: ShownEntry = Object.assign(key, outcome);
   if (shown.resolved_data !== null) shown.cursor = view.cursorAt(shown.resolved_data.seq);
-  if (operation.batchId !== view.batchId || operation.position !== index) shown.duplicate = true;
+  if (operation !== undefined && (operation.batchId !== view.batchId || operation.position !== index)) {
+    shown.duplicate = true;
+  }
   return shown;
+}
+
+/** An item without an operation: what it says, why it is refused, and the task it names, so that its device can go back to it (I10). */
+function presentRefused({ operations, tasks }: BatchView, entry: BatchEntry): ShownOutcome & { field?: string } {
+  const task = tasks.get(entry.taskId ?? '');
+  return {
+    operation: entry.operation ?? null,
+    task_id: entry.taskId ?? null,
+    server_id: task?.serverId ?? null,
+    status: 'error',
+    resolved_data: task === undefined ? null : presentTask(task),
+    ...reasonOf(entry, operations),
+  };
+}
+
+function reasonOf(entry: BatchEntry, operations: BatchView['operations']): { message: string; field?: string } {
+  if ('error' in entry) return { message: entry.error, field: entry.field };
+  if (!operations.has(operationKey(entry))) {
+    return { message: 'The log no longer holds this operation; its outcome is not known any more.' };
+  }
+  const message = `op_id ${entry.opId} was used before for another operation; give every operation its own op_id`;
+  return { message, field: 'op_id' };
 }

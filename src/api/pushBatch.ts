@@ -3,13 +3,14 @@
 import { ApiError } from '../errors.js';
 import { jobsOfBatch } from '../queue/jobs.js';
 import { QueueUnavailable } from '../queue/producer.js';
+import type { BatchEntry } from '../storage/models/syncBatch.js';
 import type { StoredBatch } from '../storage/readBatch.js';
-import { type OperationKey, type Outcomes, operationKey } from '../storage/readOutcomes.js';
+import { type Outcomes, operationKey } from '../storage/readOutcomes.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
 import { cursorsOf } from './feed.js';
 import type { Watch } from './levelWaiter.js';
-import { presentBatch } from './present.js';
+import { operationOf, presentBatch } from './present.js';
 import { type ReceivedBatch, receiveBatch } from './receiveBatch.js';
 import { invalidRequest } from './request.js';
 import type { ExpectedBatch } from './toldBatches.js';
@@ -81,9 +82,9 @@ export async function storeBatch(
   deps.metrics.stored(countItems(received, ids.length));
   const batch = { id: batchId, entries: received.entries, clock: received.clock };
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
-  // What was sent before is not applied again, and so not told.
-  const isNew = ids.length === received.operations.length;
-  const expected = waits && isNew ? deps.toldBatches.expect(batch) : undefined;
+  // What was sent before is not applied again, and so not told; nor are the tasks of items that are refused.
+  const isTold = ids.length === received.entries.length;
+  const expected = waits && isTold ? deps.toldBatches.expect(batch) : undefined;
   try {
     await dispatch(deps, workspaceId, batchId, ids, expected && deps.toldBatches.name);
   } catch (error) {
@@ -113,9 +114,8 @@ export async function awaitBatch(
 ) {
   const place = deps.admission.waiting.take(wait.waitMs);
   try {
-    const keys = keysOf(batch);
-    const read = async () => expected?.told() ?? deps.readOutcomes(workspaceId, keys);
-    const outcomes = await waitUntil(read, isSettled(keys), { watch, isNew: ids.length > 0, ...wait, ...place });
+    const read = async () => expected?.told() ?? readOutcomesOf(deps, workspaceId, batch);
+    const outcomes = await waitUntil(read, isSettled(batch), { watch, isNew: ids.length > 0, ...wait, ...place });
     const body = describeBatch(deps, workspaceId, batch, outcomes);
     deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
     return body;
@@ -128,7 +128,7 @@ export async function awaitBatch(
 
 /** A stored batch as its answer shows it now. */
 export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
-  return describeBatch(deps, workspaceId, batch, await deps.readOutcomes(workspaceId, keysOf(batch)));
+  return describeBatch(deps, workspaceId, batch, await readOutcomesOf(deps, workspaceId, batch));
 }
 
 /** A queue that does not answer costs a delay: the reconciler finds the operations. */
@@ -141,14 +141,24 @@ async function dispatch(deps: ApiDeps, workspaceId: string, batchId: string, ids
   }
 }
 
-/** The operations that a batch's valid items stand for. */
-function keysOf(batch: StoredBatch): OperationKey[] {
-  return batch.entries.flatMap((entry) => ('error' in entry ? [] : [entry]));
+/** What became of a batch's operations, and the tasks that its refused items name (I10). */
+async function readOutcomesOf(deps: ApiDeps, workspaceId: string, { entries }: StoredBatch): Promise<Outcomes> {
+  const keys = entries.flatMap((entry) => ('error' in entry ? [] : [entry]));
+  const read = (refused: BatchEntry[]) =>
+    deps.readOutcomes(workspaceId, { keys, taskIds: refused.flatMap(({ taskId }) => taskId ?? []) });
+  const invalid = entries.filter((entry) => 'error' in entry);
+  const outcomes = await read(invalid);
+  // Which op_ids were used for something else, and what the log does not hold any more, is not known before. All is read again, so that the
+  // answer is of one moment.
+  const refused = entries.filter((entry) => operationOf(entry, outcomes.operations) === undefined);
+  return refused.length === invalid.length ? outcomes : read(refused);
 }
 
 /** The outcomes may be those of other requests too. */
-const isSettled = (keys: OperationKey[]) => (outcomes: Outcomes) =>
-  keys.every((key) => outcomes.operations.get(operationKey(key))?.status !== 'pending');
+const isSettled =
+  ({ entries }: StoredBatch) =>
+  ({ operations }: Outcomes) =>
+    entries.every((entry) => 'error' in entry || operations.get(operationKey(entry))?.status !== 'pending');
 
 function describeBatch(
   deps: ApiDeps,

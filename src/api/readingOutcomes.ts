@@ -6,12 +6,24 @@ import { type OperationKey, type Outcomes, readOutcomes } from '../storage/readO
 /** Keys that one statement may read: as many as the largest request has by default, of which each may bring a long description. */
 const GROUP_MAX_KEYS = 1_000;
 
-/** @returns the outcomes of at least these operations @throws the driver's error */
-export type ReadOutcomes = (workspaceId: string, keys: OperationKey[]) => Promise<Outcomes>;
+export interface WantedOutcomes {
+  keys: OperationKey[];
+  /** Tasks that no operation names. */
+  taskIds: string[];
+}
+
+/** @returns the outcomes of at least these operations, with at least these tasks @throws the driver's error */
+export type ReadOutcomes = (workspaceId: string, wanted: WantedOutcomes) => Promise<Outcomes>;
 
 export function createReadOutcomes(database: Database): ReadOutcomes {
   return createGroupCommit(
-    (workspaceId: string, keys: OperationKey[][]) => readOutcomes(database, workspaceId, keys.flat()),
-    { max: GROUP_MAX_KEYS, sizeOf: (keys) => keys.length },
+    (workspaceId: string, wanted: WantedOutcomes[]) =>
+      readOutcomes(
+        database,
+        workspaceId,
+        wanted.flatMap(({ keys }) => keys),
+        wanted.flatMap(({ taskIds }) => taskIds),
+      ),
+    { max: GROUP_MAX_KEYS, sizeOf: ({ keys, taskIds }) => keys.length + taskIds.length },
   );
 }

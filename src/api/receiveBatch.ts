@@ -46,11 +46,16 @@ export function receiveBatch(reception: Reception): ReceivedBatch {
       seen.add(key);
       operations.push(accepted(operation, position, times[position] ?? '', reception.newTaskId));
     }
-    return { clientId: operation.clientId, opId: operation.opId, contentHash: operation.contentHash };
+    return entryOf(operation);
   });
   const hasClock = reception.clientTimestamp !== undefined || adjusted > 0;
   const message = device.message === undefined ? {} : { message: device.message };
   return { entries, operations, clock: hasClock ? { skewMs: skewMs ?? null, adjusted, ...message } : null };
+}
+
+function entryOf({ clientId, opId, contentHash, kind, taskId }: SentOperation): BatchEntry {
+  const entry = { clientId, opId, contentHash, operation: kind };
+  return taskId === undefined ? entry : { ...entry, taskId };
 }
 
 function accepted(operation: SentOperation, position: number, updatedAt: string, newTaskId: () => string) {

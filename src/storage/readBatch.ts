@@ -50,7 +50,8 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
   );
 }
 
-const TASK_VIEWS = planned(
+// Plan: for each id one look into tasks_pkey and sync_queue_unsettled.
+export const TASK_VIEWS = planned(
   `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM unnest($2::text[]) AS wanted(id)
 CROSS JOIN LATERAL (SELECT * FROM tasks WHERE workspace_id = $1 AND id = wanted.id LIMIT 1) t ${UNSETTLED_JOIN}
 WHERE NOT t.stub`,

@@ -1,7 +1,7 @@
 // What became of operations, as the answers to batches need it: their states and the tasks they name, in one statement. Requests that are
 // woken together share it.
 import type { Database } from './database.js';
-import { type OperationState, STATE_COLUMNS } from './readBatch.js';
+import { type OperationState, STATE_COLUMNS, TASK_VIEWS } from './readBatch.js';
 import { FEED_HEAD } from './readChanges.js';
 import { lookup } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
@@ -19,7 +19,7 @@ export function operationKey({ clientId, opId }: OperationKey): string {
 export interface Outcomes {
   /** By operationKey; a key that is not known is absent. */
   operations: ReadonlyMap<string, OperationState>;
-  /** Tasks and tombstones by id, as the server now has them; stubs are none. */
+  /** The tasks and tombstones that the operations name, and those that were asked for, by id, as the server now has them; stubs are none. */
   tasks: ReadonlyMap<string, TaskView>;
   /** See FeedHead. */
   incarnation: string;
@@ -52,14 +52,25 @@ type FoundRow = OperationState & Omit<TaskView, 'id' | 'opId'> & { foundId: stri
 /** Where no key is known there is one row, of the incarnation alone. */
 type OutcomeRow = { incarnation: string } & (FoundRow | { id: null });
 
-/** Reads the outcomes of operations by their keys. @throws an Error for a workspace that does not exist */
-export function readOutcomes(database: Database, workspaceId: string, keys: OperationKey[]): Promise<Outcomes> {
+/**
+ * Reads the outcomes of operations by their keys.
+ * @param taskIds tasks that no operation names: a second statement on the same way to the server, which is not sent where there are none
+ * @throws an Error for a workspace that does not exist
+ */
+export function readOutcomes(
+  database: Database,
+  workspaceId: string,
+  keys: OperationKey[],
+  taskIds: string[] = [],
+): Promise<Outcomes> {
   return database.pipeline(async (session, sendCommit) => {
     const clientIds = keys.map(({ clientId }) => clientId);
     const opIds = keys.map(({ opId }) => opId);
     const reading = session.run<OutcomeRow>(OUTCOMES, [workspaceId, clientIds, opIds]);
+    const readingTasks =
+      taskIds.length === 0 ? [] : session.run<TaskView>(TASK_VIEWS, [workspaceId, [...new Set(taskIds)]]);
     sendCommit();
-    const rows = await reading;
+    const [rows, views] = await Promise.all([reading, readingTasks]);
     const [first] = rows;
     if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
     const operations = new Map<string, OperationState>();
@@ -69,6 +80,8 @@ export function readOutcomes(database: Database, workspaceId: string, keys: Oper
       operations.set(operationKey(row), row);
       if (row.foundId !== null && !tasks.has(row.foundId)) tasks.set(row.foundId, taskOf(row, row.foundId));
     }
+    // One task is shown in one state, also where it was written between the two statements.
+    for (const view of views) if (!tasks.has(view.id)) tasks.set(view.id, view);
     return { operations, tasks, incarnation: first.incarnation };
   });
 }

@@ -247,6 +247,8 @@ describe('query plans', () => {
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(() => readOutcomes(database, WORKSPACE, keys), 700);
+    const refused = FIFTY.map((n) => `task-${n}`);
+    await expectIndexed(() => readOutcomes(database, WORKSPACE, [], refused), 500);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
     const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
     await expectIndexed(() => listTasks(database, list), 1_000);

@@ -145,7 +145,7 @@ describe('sending again', () => {
 
   describe('the same op_id with other content', () => {
     const expectRefused = (result: object, item: Item) => {
-      expect(result).to.include({ status: 'error', field: 'op_id', op_id: item.op_id, resolved_data: null });
+      expect(result).to.include({ status: 'error', field: 'op_id', op_id: item.op_id, task_id: item.data.id });
     };
 
     it('is an error, and the first stays', async () => {

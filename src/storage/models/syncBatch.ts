@@ -4,7 +4,15 @@ import { TIMESTAMP } from '../timestampColumn.js';
 
 /** One item of a batch: the key and content of its operation, or why it is none. */
 export type BatchEntry =
-  | { clientId: string; opId: string; contentHash: string }
+  | {
+      clientId: string;
+      opId: string;
+      contentHash: string;
+      /** What the item says, which is not what the log says of its op_id where that was used for something else. Batches of old have neither. */
+      operation?: string;
+      /** Undefined too for a create that left the id to the server. */
+      taskId?: string;
+    }
   | {
       clientId: string | null;
       opId: string | null;
