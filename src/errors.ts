@@ -74,11 +74,25 @@ export const ERROR_KINDS = {
     isRetryable: false,
     advice: 'Read the task again, look at what changed, and send your change with the new ETag.',
   },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not come in time',
+    isRetryable: true,
+    advice:
+      'Wait as Retry-After says, then send the same again, in smaller batches where the line is slow: nothing of it was stored.',
+  },
   too_large: {
     status: 413,
     title: 'The request is too large',
     isRetryable: false,
-    advice: 'Send smaller batches; `detail` names the limit.',
+    advice:
+      'Send smaller batches; `limits` says what may be. An operation that is alone in its batch is too large itself and will never be taken: shorten it, or give it up and go back to the task as the server has it.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers of the request are too large',
+    isRetryable: false,
+    advice: 'Send fewer and shorter headers.',
   },
   too_many_pending: {
     status: 429,
@@ -119,6 +133,7 @@ export type ErrorCode = keyof typeof ERROR_KINDS;
 const RETRY_AFTER_S: Partial<Record<ErrorCode, readonly [from: number, to: number]>> = {
   too_many_pending: [5, 15],
   overloaded: [1, 5],
+  request_timeout: [1, 5],
   unavailable: [1, 3],
 };
 
@@ -142,7 +157,13 @@ export class ApiError extends Error {
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
-    readonly extra: { errors?: FieldError[]; headers?: Record<string, string>; cause?: unknown } = {},
+    readonly extra: {
+      errors?: FieldError[];
+      /** What would have been allowed, under the names of `limits` at GET /. */
+      limits?: Record<string, number>;
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail, { cause: extra.cause });
   }
@@ -164,5 +185,6 @@ export function describeProblem({ code, detail, extra }: ApiError, requestId: st
     request_id: requestId,
     ...(retryAfter === undefined ? {} : { retry_after_s: retryAfter }),
     ...(extra.errors === undefined ? {} : { errors: extra.errors }),
+    ...(extra.limits === undefined ? {} : { limits: extra.limits }),
   };
 }

@@ -8,11 +8,23 @@ export function toApiError(error: unknown, bodyLimitBytes: number): ApiError {
   return bodyError(error, bodyLimitBytes) ?? faultError(error);
 }
 
+/** What stands around the operations of a batch: the names, the brackets and `client_timestamp`. */
+const ENVELOPE_BYTES = 128;
+
+/** What a body may be, as GET / says it. */
+export function bodyLimits(limitBytes: number) {
+  return { body_bytes: limitBytes, max_item_bytes: limitBytes - ENVELOPE_BYTES };
+}
+
 /** What Express and its body parser throw before a route is reached. */
 function bodyError(error: unknown, limitBytes: number): ApiError | undefined {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
   if (error.status === 413) {
-    return new ApiError('too_large', `The body is larger than BODY_LIMIT, ${limitBytes} bytes. Send smaller batches.`);
+    return new ApiError(
+      'too_large',
+      `The body is larger than BODY_LIMIT, ${limitBytes} bytes. Send smaller batches; an operation that is alone in its batch is itself too large.`,
+      { limits: bodyLimits(limitBytes) },
+    );
   }
   if (error.status === 415) return new ApiError('unsupported_encoding', error.message);
   if (error.status >= 500) return undefined;

@@ -41,6 +41,7 @@ export function readEnvelope(deps: ApiDeps, body: unknown): Envelope {
     throw new ApiError(
       'too_large',
       `The batch has ${items.length} items; SYNC_MAX_ITEMS allows ${maxItems}. Send several batches.`,
+      { limits: { max_items: maxItems } },
     );
   }
   return { items, clientTimestamp: 'client_timestamp' in body ? body.client_timestamp : undefined, receivedMicros };

@@ -20,6 +20,7 @@ import { createLevels } from './levels.js';
 import { createOpenStreams } from './openStreams.js';
 import { createReadOutcomes } from './readingOutcomes.js';
 import { createReadPage } from './sharedPages.js';
+import { closeSlowBodies } from './slowBodies.js';
 import { serveSockets } from './socket.js';
 import { createTails } from './tails.js';
 import { createToldBatches } from './toldBatches.js';
@@ -79,15 +80,17 @@ export async function startApi(
     version: readVersion(),
     stopping: shutdown.signal,
   };
-  const { requestTimeoutMs } = config;
+  const { requestTimeoutMs, requestSilenceMs } = config;
   // Set here and not after listen(): later settings left a slow body open for over nine seconds.
   const timeouts = {
-    headersTimeout: requestTimeoutMs,
+    // Headers are short: what a silence may take is enough for all of them.
+    headersTimeout: Math.min(requestSilenceMs, requestTimeoutMs),
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: LATE_REQUESTS_EVERY_MS,
   };
   const server = createExpressServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
-  closeBrokenRequests(server);
+  closeBrokenRequests(server, deps);
+  shutdown.push('looks at slow bodies', closeSlowBodies(server, requestSilenceMs));
   const closeSockets = serveSockets(server, deps);
   const http = await listen(server, config.port, config.host);
   shutdown.push('http', () => http.close());

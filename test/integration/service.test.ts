@@ -36,7 +36,9 @@ describe('the service', () => {
     expect(limits).to.deep.equal({
       max_items: 1_000,
       body_bytes: 4_096,
-      request_ms: 10_000,
+      max_item_bytes: 4_096 - 128,
+      request_ms: 300_000,
+      request_silence_ms: 10_000,
       wait_ms: 5_000,
       wait_max_ms: 30_000,
       pending_per_workspace: 50_000,
@@ -201,6 +203,8 @@ describe('the service', () => {
       for (const answer of [await post(large, json), await post(packed, { ...json, 'content-encoding': 'gzip' })]) {
         expectProblem(answer, 413, 'too_large');
         expect(answer.body.detail).to.include('BODY_LIMIT').and.to.include('4096');
+        // What is alone in its batch is not to be halved for ever.
+        expect(answer.body.limits).to.deep.equal({ body_bytes: 4_096, max_item_bytes: 4_096 - 128 });
       }
       for (const [method, path] of [
         ['POST', '/api/tasks'],

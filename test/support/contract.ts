@@ -95,7 +95,7 @@ export function expectProblem(answer: Answer, status: number, code: string): voi
   const { body } = answer;
   expect(answer.status, JSON.stringify(body)?.slice(0, 500)).to.equal(status);
   expect(answer.headers.get('content-type')).to.match(/^application\/problem\+json\b/);
-  const parts = ['errors', 'retry_after_s'].filter((key) => key in body);
+  const parts = ['errors', 'retry_after_s', 'limits'].filter((key) => key in body);
   expect(body).to.have.all.keys([...PROBLEM_KEYS, ...parts]);
   const retryAfter = answer.headers.get('retry-after');
   expect(body.retry_after_s).to.equal(retryAfter === null ? undefined : Number(retryAfter));

@@ -15,7 +15,7 @@ describe('requests that are broken', () => {
   async function serve(answer: RequestListener) {
     const timeouts = { headersTimeout: LATE_MS, requestTimeout: LATE_MS, connectionsCheckingInterval: 10 };
     server = createServer(timeouts, answer);
-    closeBrokenRequests(server);
+    closeBrokenRequests(server, { newId: () => 'made', random: () => 0 });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const address = server.address();
     port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -47,6 +47,29 @@ describe('requests that are broken', () => {
     expect(await exchange('GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'GARBAGE\r\n\r\n')).to.match(
       /fine(?:\r\n0\r\n\r\n)?HTTP\/1\.1 400 /,
     );
+  });
+
+  it('are told so as any other failure is, with the headers that their answer had already', async () => {
+    await serve((request, response) => {
+      response.setHeader('X-Request-Id', 'mine').setHeader('Access-Control-Allow-Origin', 'https://app.example');
+      request.resume();
+    });
+    const answers = [
+      [await exchange('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf'), 408, 'request_timeout', 'mine'],
+      [await exchange('GET / HTTP/1.1\r\nHost: '), 408, 'request_timeout', 'made'],
+      [await exchange('GARBAGE\r\n\r\n'), 400, 'invalid_request', 'made'],
+      [await exchange(`GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`), 431, 'headers_too_large', 'made'],
+    ] as const;
+    for (const [answer, status, code, requestId] of answers) {
+      const [head = '', body = ''] = answer.split('\r\n\r\n');
+      expect(head)
+        .to.match(/^content-type: application\/problem\+json/m)
+        .and.match(/^connection: close$/m);
+      expect(head).to.match(new RegExp(`^content-length: ${Buffer.byteLength(body)}$`, 'm'));
+      expect(head.includes('access-control-allow-origin: https://app.example')).to.equal(requestId === 'mine');
+      expect(JSON.parse(body)).to.include({ status, code, request_id: requestId });
+      if (status === 408) expect(JSON.parse(body).retry_after_s, 'it may be sent again').to.equal(1);
+    }
   });
 
   it('get nothing in the middle of another answer', async () => {

@@ -5,6 +5,7 @@ import { QueueUnavailable } from '../../queue/producer.js';
 import { isMigrated } from '../../storage/migrate.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
+import { bodyLimits } from '../problem.js';
 
 const ENDPOINTS = {
   tasks: ['GET /api/tasks', 'POST /api/tasks', 'GET|PUT|PATCH|DELETE /api/tasks/:id', 'GET /api/tasks/:id/history'],
@@ -55,11 +56,12 @@ const describe =
   };
 
 /** What a client has to keep to, so that it can be built without knowing the server's settings. */
-function describeLimits({ sync, admission, bodyLimitBytes, requestTimeoutMs, streamMax }: Config) {
+function describeLimits({ sync, admission, bodyLimitBytes, requestTimeoutMs, requestSilenceMs, streamMax }: Config) {
   return {
     max_items: sync.maxItems,
-    body_bytes: bodyLimitBytes,
+    ...bodyLimits(bodyLimitBytes),
     request_ms: requestTimeoutMs,
+    request_silence_ms: requestSilenceMs,
     wait_ms: sync.waitMs,
     wait_max_ms: sync.waitMaxMs,
     pending_per_workspace: admission.pendingMaxPerWorkspace,
