@@ -2,6 +2,7 @@
 import cors from 'cors';
 import express, { type Express } from 'express';
 import { createDashboard, DASHBOARD_PATH } from './dashboard.js';
+import { requireUtf8Body } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { adminOnly } from './middleware/adminOnly.js';
 import { problemHandler, unknownAddress } from './middleware/problem.js';
@@ -29,7 +30,9 @@ export function createApp(deps: ApiDeps): Express {
   // Before everything else: what is refused should cost as little as it can.
   app.use(shedLoad(deps.admission, deps.config.bodyLimitBytes, answerProblem));
   app.use(serviceRoutes(deps), metricsRoutes(deps));
-  app.use('/api', express.json({ limit: deps.config.bodyLimitBytes }));
+  const verify = (_request: unknown, _response: unknown, bytes: Buffer, charset: string) =>
+    requireUtf8Body(bytes, charset);
+  app.use('/api', express.json({ limit: deps.config.bodyLimitBytes, verify }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
   app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
   mountDashboard(app, deps);

@@ -1,6 +1,7 @@
 // From what was thrown to what is answered: the codes of errors.ts.
 import { ApiError } from '../errors.js';
 import { classifyFault } from '../sync/retryPolicy.js';
+import { unreadCharset } from './decoding.js';
 
 /** The error to answer with: a foreseen one as it is, else 503 when trying again can help (the database is away) and 500 when not. */
 export function toApiError(error: unknown, bodyLimitBytes: number): ApiError {
@@ -26,6 +27,7 @@ function bodyError(error: unknown, limitBytes: number): ApiError | undefined {
       { limits: bodyLimits(limitBytes) },
     );
   }
+  if ('charset' in error && typeof error.charset === 'string') return unreadCharset(error.charset);
   if (error.status === 415) return new ApiError('unsupported_encoding', error.message);
   if (error.status >= 500) return undefined;
   const isJson = 'type' in error && error.type === 'entity.parse.failed';

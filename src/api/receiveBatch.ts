@@ -5,7 +5,7 @@ import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import { operationKey } from '../storage/readOutcomes.js';
 import { fixEffectiveTimes } from '../sync/clock.js';
 import { readOperation, type SentOperation } from '../sync/operation.js';
-import { parseTimestamp } from '../sync/timestamp.js';
+import { isClockReading, parseTimestamp } from '../sync/timestamp.js';
 
 export interface ReceivedBatch {
   entries: BatchEntry[];
@@ -69,7 +69,8 @@ function accepted(operation: SentOperation, position: number, updatedAt: string,
 /** Nothing is refused for its clock: a client_timestamp that cannot be read is left out, and the answer says so. */
 function readDeviceClock(clientTimestamp: unknown): { time?: string; message?: string } {
   if (clientTimestamp === undefined || clientTimestamp === null) return {};
-  const time = typeof clientTimestamp === 'string' ? parseTimestamp(clientTimestamp) : undefined;
+  const isReading = typeof clientTimestamp === 'string' && isClockReading(clientTimestamp);
+  const time = isReading ? parseTimestamp(clientTimestamp) : undefined;
   if (time !== undefined) return { time };
   return {
     message: 'client_timestamp was not used: it must be an ISO 8601 date and time like 2026-01-31T10:30:00.000Z',

@@ -7,6 +7,7 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ApiError, describeProblem, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
+import { decodeUtf8 } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { follow, openLiveFeed } from './follow.js';
 import { toApiError } from './problem.js';
@@ -106,7 +107,7 @@ function takePushes(
     let ref: unknown;
     underWay += 1;
     try {
-      const text = data.toString();
+      const text = decodeUtf8(bytesOf(data), 'message');
       const message = parseMessage(text);
       ref = readRef(message);
       if (underWay > PUSHES_MAX)
@@ -130,6 +131,12 @@ function takePushes(
       await sink.throttle(signal);
     }
   });
+}
+
+/** ws checks the text of text messages, and closes with 1007; what is binary it hands over as it came. */
+function bytesOf(data: RawData): Buffer {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return Buffer.isBuffer(data) ? data : Buffer.from(data);
 }
 
 /** What the client calls its push. It is echoed, so it has to be short and flat. @throws ApiError invalid_request */

@@ -6,7 +6,7 @@ import { compileCheck } from './compileCheck.js';
 import type { OperationKind } from './merge.js';
 import { stableJson } from './stableJson.js';
 import type { TaskFields } from './task.js';
-import { parseTimestamp } from './timestamp.js';
+import { EXPECTED_TIME, parseTimestamp } from './timestamp.js';
 import { findUnstorable } from './unstorable.js';
 
 const TITLE_MAX_CHARS = 1_000;
@@ -24,8 +24,8 @@ const timestamp = Joi.string()
   .allow(null)
   .custom((text: string, helpers) => (parseTimestamp(text) === undefined ? helpers.error('timestamp') : text))
   .messages({
-    timestamp: '{{#label}} must be an ISO 8601 date and time like 2026-01-31T10:30:00.000Z',
-    'string.empty': '{{#label}} must be an ISO 8601 date and time like 2026-01-31T10:30:00.000Z',
+    timestamp: `{{#label}} must be ${EXPECTED_TIME}`,
+    'string.empty': `{{#label}} must be ${EXPECTED_TIME}`,
   });
 
 /** The writable fields of a task; the routes of /api/tasks and the items of a batch share these rules. */

@@ -1,22 +1,30 @@
 // Timestamps are canonical strings inside: UTC, always six digits, ending in Z. As text they sort like the instants they name,
 // so versions compare without parsing and microseconds survive (a JavaScript Date would cut them to milliseconds).
 
-const ISO_8601 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:([Zz])|([+-])(\d{2})(?::?(\d{2}))?)?$/;
+/** What the error about a time asks for. */
+export const EXPECTED_TIME =
+  'an ISO 8601 date and time like 2026-01-31T10:30:00.000Z or 20260131T103000+0100, or a date alone, of the years 0001 to 9999';
+
+/** Extended or basic, with what ISO 8601 and RFC 3339 let vary. Weeks, days of the year and shortened dates are not read. */
+const DATE = String.raw`(?<year>\d{4})(?:-(?<month>\d\d)-(?<day>\d\d)|(?<basicMonth>\d\d)(?<basicDay>\d\d))`;
+const TIME = String.raw`(?<hour>\d\d)(?::?(?<minute>\d\d)(?::?(?<second>\d\d)(?:[.,](?<fraction>\d+))?)?)?`;
+const OFFSET = String.raw`(?:[Zz]|(?<sign>[+\-\u2212])(?<offsetHours>\d\d)(?::?(?<offsetMinutes>\d\d))?)`;
+const ISO_8601 = new RegExp(`^${DATE}(?:[Tt ]${TIME}${OFFSET}?)?$`);
 
 /** 0001-01-01 and the end of 9999: what four digits of year can hold, so that text order stays time order. */
 const MIN_MS = -62_135_596_800_000;
 const MAX_MS = 253_402_300_799_999;
 
 /**
- * Parses ISO 8601 with any offset (none means UTC) and up to nine fractional digits, of which six are kept.
- * @returns the canonical string, or undefined for anything else: 'infinity', a date without a time, February 30th.
+ * Parses ISO 8601 with any offset (none means UTC); of the fraction's digits six are kept. A date alone is its midnight. The second 60, in
+ * whatever minute, is the next minute's first one, as POSIX counts leap seconds; 24:00 is the next day's midnight.
+ * @returns the canonical string, or undefined for anything else: 'infinity', a week, February 30th.
  */
 export function parseTimestamp(text: string): string | undefined {
   return parseUtc(text) ?? parseAny(text);
 }
 
-const UTC = /^\d{4}-(?:0\d|1[0-2])-([0-3]\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(\d{1,9}))?Z$/;
+const UTC = /^\d{4}-(?:0\d|1[0-2])-([0-3]\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(\d+))?Z$/;
 
 /** The form that most clients send, without a Date (1.5 us of 2). Days that not every month has are left to the other. */
 function parseUtc(text: string): string | undefined {
@@ -28,35 +36,29 @@ function parseUtc(text: string): string | undefined {
 }
 
 function parseAny(text: string): string | undefined {
-  const match = ISO_8601.exec(text);
-  if (match === null) return undefined;
-  const [
-    ,
-    year,
-    month,
-    day,
-    hour,
-    minute,
-    second = '00',
-    fraction = '',
-    ,
-    sign,
-    offsetHours = '0',
-    offsetMinutes = '0',
-  ] = match;
+  const parts = ISO_8601.exec(text)?.groups;
+  if (parts === undefined) return undefined;
+  const number = (part: string | undefined) => Number(part ?? 0);
+  const month = number(parts.month ?? parts.basicMonth);
+  const day = number(parts.day ?? parts.basicDay);
+  const [hour, minute, second] = [number(parts.hour), number(parts.minute), number(parts.second)];
+  const fraction = (parts.fraction ?? '').padEnd(6, '0').slice(0, 6);
+  const [offsetHours, offsetMinutes] = [number(parts.offsetHours), number(parts.offsetMinutes)];
   const local = new Date(0);
-  local.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  local.setUTCHours(Number(hour), Number(minute), Number(second), 0);
-  const rolledOver =
-    local.getUTCMonth() !== Number(month) - 1 ||
-    local.getUTCDate() !== Number(day) ||
-    local.getUTCHours() !== Number(hour) ||
-    local.getUTCMinutes() !== Number(minute);
-  if (rolledOver || Number(second) > 59 || Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return undefined;
-  const offsetMs = (Number(offsetHours) * 60 + Number(offsetMinutes)) * 60_000 * (sign === '-' ? -1 : 1);
-  const utcMs = local.getTime() - offsetMs;
-  if (utcMs < MIN_MS || utcMs > MAX_MS) return undefined;
-  return `${secondsText(utcMs)}.${fraction.padEnd(6, '0').slice(0, 6)}Z`;
+  local.setUTCFullYear(number(parts.year), month - 1, day);
+  if (local.getUTCMonth() !== month - 1 || local.getUTCDate() !== day) return undefined;
+  if (minute > 59 || second > 60 || offsetHours > 23 || offsetMinutes > 59) return undefined;
+  const isMidnight = hour === 24 && minute === 0 && second === 0 && !/[1-9]/.test(parts.fraction ?? '');
+  if (hour > 23 && !isMidnight) return undefined;
+  const offsetMs =
+    (offsetHours * 60 + offsetMinutes) * 60_000 * (parts.sign === undefined || parts.sign === '+' ? 1 : -1);
+  const utcMs = local.getTime() + ((hour * 60 + minute) * 60 + second) * 1_000 - offsetMs;
+  return utcMs < MIN_MS || utcMs > MAX_MS ? undefined : `${secondsText(utcMs)}.${fraction}Z`;
+}
+
+/** Whether a text that parses can be what a clock shows: a date or an hour alone would be taken for hours of difference. */
+export function isClockReading(text: string): boolean {
+  return /[Tt ]\d\d:?\d\d/.test(text);
 }
 
 /** Microseconds since 1970 of a canonical timestamp; a bigint, because the year 9999 does not fit a double. */

@@ -90,7 +90,7 @@ const BAD: Bad[] = [
   { name: "'now' as updated_at", json: withData({ updated_at: 'now' }), field: 'data.updated_at' },
   { name: 'an empty updated_at', json: withData({ updated_at: '' }), field: 'data.updated_at' },
   { name: 'a number as updated_at', json: withData({ updated_at: 1_767_225_600_000 }), field: 'data.updated_at' },
-  { name: 'a date as updated_at', json: withData({ updated_at: '2026-01-31' }), field: 'data.updated_at' },
+  { name: 'a week as updated_at', json: withData({ updated_at: '2026-W05-6' }), field: 'data.updated_at' },
   { name: 'February 30th', json: withData({ updated_at: '2026-02-30T10:00:00Z' }), field: 'data.updated_at' },
   { name: 'the year 10000', json: withData({ updated_at: '+010000-01-01T00:00:00Z' }), field: 'data.updated_at' },
   {
@@ -198,6 +198,10 @@ describe('a batch with bad items', () => {
       withData({ id: '🙂'.repeat(127).concat(newId('').slice(0, 1)) }),
       withData({ updated_at: '0001-01-01T00:00:00Z' }),
       withData({ updated_at: '2026-01-31 10:00' }),
+      withData({ updated_at: '2026-01-31' }),
+      withData({ updated_at: '20190211T154011Z' }),
+      withData({ updated_at: '2016-12-31T23:59:60Z' }),
+      withData({ updated_at: `2026-01-31T10:00:00.${'1'.repeat(30)}Z` }),
     ];
     const answer = await pushRaw(items);
     expectBatch(answer, 200);

@@ -162,7 +162,17 @@ describe('times', () => {
     expect(ahead.stored).to.deep.equal([micros(0)]);
   });
 
-  for (const unreadable of ['yesterday', 'infinity', '', 1_767_225_600, {}, true]) {
+  for (const unreadable of [
+    'yesterday',
+    'infinity',
+    '',
+    '2026-01-31',
+    '20260131',
+    '2026-01-31T10Z',
+    1_767_225_600,
+    {},
+    true,
+  ]) {
     it(`take client_timestamp ${JSON.stringify(unreadable)} as none, and say so`, async () => {
       const { stored, clock } = await send([iso(-MINUTE_MS)], unreadable);
       expect(stored).to.deep.equal([micros(-MINUTE_MS)]);

@@ -7,7 +7,7 @@ import type { TaskView } from '../../storage/taskView.js';
 import { type DirectWrite, writeTask } from '../../storage/writeTask.js';
 import { fieldRules } from '../../sync/operation.js';
 import type { Task } from '../../sync/task.js';
-import { fromMicros, parseTimestamp } from '../../sync/timestamp.js';
+import { EXPECTED_TIME, fromMicros, parseTimestamp } from '../../sync/timestamp.js';
 import { entityTag, isKnown, requireConditions } from '../conditions.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOfWrite } from '../feed.js';
@@ -108,11 +108,9 @@ function readPlace(cursor: string, sort: TaskSort) {
 
 /** A plus sign that a client did not encode arrives as a space: an offset like +02:00 is meant. */
 function readSince(text: string): string {
-  const time = parseTimestamp(text.replace(/ (\d{2}:?\d{2})$/, '+$1'));
+  const time = parseTimestamp(text) ?? parseTimestamp(text.replace(/ (?=\d{2}(:?\d{2})?$)/, '+'));
   if (time !== undefined) return time;
-  throw invalidRequest([
-    { field: 'updated_since', message: 'updated_since must be an ISO 8601 date and time like 2026-01-31T10:30:00Z' },
-  ]);
+  throw invalidRequest([{ field: 'updated_since', message: `updated_since must be ${EXPECTED_TIME}` }]);
 }
 
 const read =
