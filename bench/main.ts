@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createReleasers } from '../src/embedded/releasers.js';
+import { onStopRequest } from '../src/stopRequests.js';
 import { ArgumentError, type PartName, readArguments, type Settings, USAGE } from './arguments.js';
 import { createGenerator } from './generator.js';
 import { describeCommit, describeMachine, type Machine } from './machine.js';
@@ -97,9 +98,7 @@ async function main(given: string[]): Promise<number> {
   }
   const settings = readArguments(given);
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => controller.abort(new Error('the run was stopped')));
-  }
+  onStopRequest(() => controller.abort(new Error('the run was stopped')));
   const command = `npm run bench${given.length === 0 ? '' : ` -- ${given.join(' ')}`}`;
   const run: RunResult =
     settings.from === undefined

@@ -1,7 +1,9 @@
 // Compiles everything to dist/ and removes what has no source any more.
-// --if-stale: only when a source is newer than the last build; a production install has no compiler and runs its dist/ as it is.
+// --if-stale: only when the sources are others than those of the last build; a production install has no compiler and runs its dist/ as it is,
+// if that was built from its sources.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +11,22 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const stamp = join(root, 'dist', '.built');
 const folders = ['src', 'workers', 'config', 'test', 'scripts', 'bench'];
+
+/** Ends with a sentence. npm runs this before each of its scripts, so that none of them is begun by a Node that is too old. */
+function fail(sentence) {
+  process.stderr.write(`${sentence}\n`);
+  process.exit(1);
+}
+
+function requireNode() {
+  const wanted = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace(/^>=/, '');
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [wantedMajor, wantedMinor] = wanted.split('.').map(Number);
+  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return;
+  fail(
+    `Task Sync needs Node ${wanted} or later; this is Node ${process.versions.node} (${process.execPath}). Install a newer one from https://nodejs.org.`,
+  );
+}
 
 /** Every file below `folder` that ends in `ending`, with its full path; what npm installed for the benchmark's peers is no source. */
 function filesBelow(folder, ending) {
@@ -20,11 +38,32 @@ function filesBelow(folder, ending) {
   });
 }
 
-function isStale() {
-  if (!existsSync(stamp)) return true;
-  const builtAt = statSync(stamp).mtimeMs;
-  const sources = [join(root, 'tsconfig.json'), ...folders.flatMap((folder) => filesBelow(join(root, folder), '.ts'))];
-  return sources.some((file) => statSync(file).mtimeMs > builtAt);
+/** A checksum for each folder of sources that is here: a production install may have none, or only some. */
+function describeSources() {
+  const described = {};
+  for (const folder of folders) {
+    const files = filesBelow(join(root, folder), '.ts').sort();
+    if (files.length === 0) continue;
+    const hash = createHash('sha256');
+    for (const file of [...files, join(root, 'tsconfig.json')]) {
+      if (existsSync(file))
+        hash
+          .update(`${relative(root, file)}\0`)
+          .update(readFileSync(file))
+          .update('\0');
+    }
+    described[folder] = hash.digest('hex');
+  }
+  return described;
+}
+
+/** What the last build was made from; undefined where nobody knows. */
+function readStamp() {
+  try {
+    return JSON.parse(readFileSync(stamp, 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function findCompiler() {
@@ -42,18 +81,37 @@ function removeOrphans() {
   }
 }
 
+/** Without a compiler: whether what was compiled is what the sources say. */
+function checkCompiled(changed, built) {
+  const missing = 'the TypeScript compiler is not installed';
+  const remedy = 'Run `npm ci && npm run build` (with development dependencies); `npm prune --omit=dev` may follow.';
+  if (!existsSync(join(root, 'dist', 'src')))
+    fail(`There is nothing to run: dist/ is missing and ${missing}. ${remedy}`);
+  if (changed.length === 0) return;
+  if (built !== undefined) {
+    fail(`dist/ was built from other sources (changed since: ${changed.join(', ')}), and ${missing}. ${remedy}`);
+  }
+  process.stderr.write(
+    `dist/ does not say from which sources it was built, and ${missing}: it runs as it is. ${remedy}\n`,
+  );
+}
+
+requireNode();
 const onlyIfStale = process.argv.includes('--if-stale');
+const sources = describeSources();
+const built = readStamp();
+const changed = Object.keys(sources).filter((folder) => sources[folder] !== built?.[folder]);
 const compiler = findCompiler();
 if (compiler === undefined) {
-  if (onlyIfStale && existsSync(join(root, 'dist', 'src'))) process.exit(0);
-  process.stderr.write(
-    'There is nothing to run: dist/ is missing and the TypeScript compiler is not installed. Run `npm ci` (with development dependencies) first.\n',
-  );
-  process.exit(1);
+  if (!onlyIfStale)
+    fail('The TypeScript compiler is not installed. Run `npm ci` (with development dependencies) first.');
+  checkCompiled(changed, built);
+  process.exit(0);
 }
-if (onlyIfStale && !isStale()) process.exit(0);
+if (onlyIfStale && built !== undefined && changed.length === 0 && existsSync(join(root, 'dist', 'src')))
+  process.exit(0);
 
 const compiled = spawnSync(process.execPath, [compiler, '--project', root], { stdio: 'inherit' });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 removeOrphans();
-writeFileSync(stamp, '');
+writeFileSync(stamp, `${JSON.stringify(sources)}\n`);

@@ -1,13 +1,5 @@
 // Entry of `npm run db:migrate`: migrates, then ends.
-import { loadConfig, requireDatabaseUrl } from '../config/index.js';
-import { endOnStartError } from './entry.js';
-import { createLogger } from './logger.js';
-import { migrateDatabase } from './migrateDatabase.js';
+import './requireNode.js';
 
-async function main() {
-  const config = loadConfig();
-  const logger = createLogger({ level: config.logLevel, process: 'migrate' });
-  await migrateDatabase(requireDatabaseUrl(config), config, logger);
-}
-
-main().catch(endOnStartError);
+const { runMigration } = await import('./runMigration.js');
+await runMigration();

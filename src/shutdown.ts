@@ -1,6 +1,7 @@
 // Ending a process in order: whatever was opened pushes its closer, and closers run last in, first out, within one time limit.
 import { setMaxListeners } from 'node:events';
 import { describeError, type Logger } from './logger.js';
+import { onStopRequest } from './stopRequests.js';
 
 export interface Shutdown {
   /** Registers a closer; the last one registered runs first. */
@@ -50,13 +51,13 @@ export function createShutdown(logger: Logger, timeoutMs: number): Shutdown {
   };
 }
 
-/** Ends the process in order on SIGTERM, SIGINT, or when the launcher that forked it is gone. */
+/** Ends the process in order on a signal, or when the npm that ran it or the launcher that forked it is gone. */
 export function stopOnSignals(shutdown: Shutdown): void {
   const stop = async (reason: string) => {
     await shutdown.run(reason);
     // Not left to an empty event loop: a client library that still tries to reach a server that is gone would keep it turning.
     process.exit();
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
+  onStopRequest((reason) => void stop(reason));
   if (process.connected) process.once('disconnect', () => void stop('the launcher is gone'));
 }

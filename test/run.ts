@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createReleasers } from '../src/embedded/releasers.js';
 import { StartError } from '../src/embedded/startError.js';
+import { onStopRequest } from '../src/stopRequests.js';
 import { type Backend, runnerEnvironment } from './support/environment.js';
 import type { MochaCounts } from './support/mochaChild.js';
 import { createTurns, type MochaRun, runMocha } from './support/runMocha.js';
@@ -109,9 +110,7 @@ function describeMissingRedis(why: string): MochaCounts {
 async function main(): Promise<void> {
   const controller = new AbortController();
   const releasers = createReleasers((error) => say(`Not cleaned up: ${error}`));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => controller.abort(new StartError('The tests were stopped.')));
-  }
+  onStopRequest(() => controller.abort(new StartError('The tests were stopped.')));
   let counts: MochaCounts[];
   const total = (kind: keyof MochaCounts) => counts.reduce((sum, each) => sum + each[kind], 0);
   const keep = () => keepsFailed && counts !== undefined && total('failed') > 0;

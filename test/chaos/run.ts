@@ -12,6 +12,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { onStopRequest } from '../../src/stopRequests.js';
 import type { Backend } from '../support/environment.js';
 import { describeResult, describeTable } from './report.js';
 import { type Planned, runInLanes } from './runInLanes.js';
@@ -125,9 +126,7 @@ async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'task-sync-chaos-'));
   chmodSync(folder, 0o755);
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => controller.abort(new Error('The run was stopped.')));
-  }
+  onStopRequest(() => controller.abort(new Error('The run was stopped.')));
   const results = await runAll(order, folder, controller.signal);
   const failed = results.filter((result) => result.fault !== undefined).length;
   if (failed === 0) rmSync(folder, { recursive: true, force: true });

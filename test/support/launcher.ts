@@ -23,13 +23,13 @@ export function startLauncher(options: {
   return startProcess({
     name: 'npm start',
     entry: 'src/embedded/main.js',
-    env: {
-      DATA_DIR: options.dataDir,
-      PORT: String(options.port),
-      ...environmentOf(options.backend),
-      ...options.env,
-    },
+    env: { ...launcherEnvironment(options), ...options.env },
   });
+}
+
+/** What configures the launcher. */
+export function launcherEnvironment(options: { dataDir: string; port: number; backend: Backend }): NodeJS.ProcessEnv {
+  return { DATA_DIR: options.dataDir, PORT: String(options.port), ...environmentOf(options.backend) };
 }
 
 /** Until the banner is there: everything runs. */
@@ -54,6 +54,7 @@ function pathWithoutRedis(): string {
   const folder = join(requireRunFolder(), `path-${process.pid}`);
   if (existsSync(folder)) return folder;
   mkdirSync(folder);
+  symlinkSync(process.execPath, join(folder, 'node'));
   const searched = (plainEnvironment().PATH ?? '').split(delimiter);
   for (const program of ['unshare', 'id', 'ps', 'sh', 'useradd', 'adduser']) {
     const found = searched.map((each) => join(each, program)).find((path) => existsSync(path));
