@@ -66,6 +66,7 @@ export const environmentSchema = Joi.object({
   SYNC_TRANSACTION_SIZE: integer(1, 5_000, 500),
   SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
   BODY_LIMIT: integer(1_024, 64 * 1_048_576, 1_048_576),
+  RESPONSE_LIMIT: integer(65_536, 64 * 1_048_576, 4 * 1_048_576),
   HTTP_REQUEST_TIMEOUT_MS: integer(100, HOUR_MS, 300_000),
   HTTP_SILENCE_TIMEOUT_MS: integer(100, 600_000, 10_000),
   STREAM_MAX: integer(0, 100_000, 10_000),
@@ -132,6 +133,7 @@ interface Environment {
   SYNC_TRANSACTION_SIZE: number;
   SYNC_MAX_ITEMS: number;
   BODY_LIMIT: number;
+  RESPONSE_LIMIT: number;
   HTTP_REQUEST_TIMEOUT_MS: number;
   HTTP_SILENCE_TIMEOUT_MS: number;
   STREAM_MAX: number;
@@ -204,6 +206,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
       settings.SHUTDOWN_DRAIN_MS ??
       (settings.NODE_ENV === 'production' ? Math.min(DRAIN_MS, settings.SHUTDOWN_TIMEOUT_MS / 2) : 0),
     bodyLimitBytes: settings.BODY_LIMIT,
+    /** Of what an answer shows of tasks and operations; at least one always fits. */
+    responseLimitBytes: settings.RESPONSE_LIMIT,
     /** How long a whole request may be on its way. */
     requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
     /** How long next to nothing may come of it. */

@@ -80,7 +80,7 @@ const app = createApp({
   config,
   database,
   accept: createAccept(database),
-  readOutcomes: createReadOutcomes(database),
+  readOutcomes: createReadOutcomes(database, config.responseLimitBytes),
   readPage: createReadPage(database),
   producer: { ...producer, enqueue },
   levels,

@@ -2,9 +2,10 @@
 import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import type { SyncQueueItem } from '../storage/models/syncQueueItem.js';
 import type { OperationState } from '../storage/readBatch.js';
-import { operationKey } from '../storage/readOutcomes.js';
+import { type Outcomes, operationKey } from '../storage/readOutcomes.js';
 import type { TaskView } from '../storage/taskView.js';
 import type { OperationStatus } from '../sync/explain.js';
+import { fitRecords } from './fitRecords.js';
 
 /** A task as every route answers it. */
 export function presentTask(task: TaskView) {
@@ -60,24 +61,30 @@ interface ShownOutcome {
   server_id: string | null;
   status: OperationStatus;
   resolved_data: ReturnType<typeof presentTask> | null;
+  resolved_data_omitted?: true;
   merged?: true;
   fields?: OperationState['fieldOutcomes'];
   code?: OperationState['outcomeCode'];
   message?: string;
 }
 
+/** The tasks that an answer shows, and those that it leaves out. */
+type Records = Pick<Outcomes, 'tasks' | 'unread'>;
+
 /** What became of one operation: its status, the task as the server now has it, and a message where there is something to say. */
-export function presentOutcome(operation: OperationState, tasks: ReadonlyMap<string, TaskView>): ShownOutcome {
+export function presentOutcome(operation: OperationState, { tasks, unread }: Records): ShownOutcome {
   const task = tasks.get(operation.taskId);
+  const left = unread.get(operation.taskId);
   const status = statusOf(operation);
   const message = messageOf(status, operation);
   const shown: ShownOutcome = {
     operation: operation.kind,
     task_id: operation.taskId,
-    server_id: task?.serverId ?? null,
+    server_id: (task ?? left)?.serverId ?? null,
     status,
     resolved_data: task === undefined ? null : presentTask(task),
   };
+  if (left !== undefined) shown.resolved_data_omitted = true;
   if (operation.fieldOutcomes !== null) Object.assign(shown, { merged: true, fields: operation.fieldOutcomes });
   if (operation.outcomeCode !== null) shown.code = operation.outcomeCode;
   if (message !== undefined) shown.message = message;
@@ -133,14 +140,13 @@ function preconditionMessage(ifSeq: number | null): string {
     : `The task is not at seq ${ifSeq} any more, as if_seq asks; nothing was changed, resolved_data is the task.`;
 }
 
-export interface BatchView {
+export interface BatchView extends Pick<Outcomes, 'operations' | 'tasks' | 'unread'> {
   batchId: string;
   entries: BatchEntry[];
   clock: BatchClock | null;
-  /** By operationKey. */
-  operations: ReadonlyMap<string, OperationState>;
-  tasks: ReadonlyMap<string, TaskView>;
   serverTime: string;
+  /** What the answer may be long. */
+  limitBytes: number;
   /** The feed's cursor of a seq. */
   cursorAt: (seq: number) => string;
 }
@@ -159,7 +165,8 @@ export function presentBatch(view: BatchView) {
     pending: 0,
   };
   for (const item of items) summary[item.status] += 1;
-  const visibleAt = Math.max(0, ...items.map((item) => item.resolved_data?.seq ?? 0));
+  const visibleAt = items.reduce((highest, item) => Math.max(highest, seqOf(view, item) ?? 0), 0);
+  fitRecords(items, view.limitBytes);
   return {
     batch_id: view.batchId,
     status: processed === total ? ('completed' as const) : ('processing' as const),
@@ -170,6 +177,11 @@ export function presentBatch(view: BatchView) {
     server_time: view.serverTime,
     ...(view.clock === null ? {} : { clock: presentClock(view.clock) }),
   };
+}
+
+/** Where the task of an entry stands, whether it is shown or not. */
+function seqOf({ unread }: BatchView, { task_id, resolved_data }: ShownEntry): number | undefined {
+  return (resolved_data ?? unread.get(task_id ?? ''))?.seq;
 }
 
 function presentClock({ skewMs, adjusted, message }: BatchClock) {
@@ -200,9 +212,10 @@ export function operationOf(
 function presentEntry(view: BatchView, entry: BatchEntry, index: number): ShownEntry {
   const key = { index, client_id: entry.clientId, op_id: entry.opId };
   const operation = operationOf(entry, view.operations);
-  const outcome = operation === undefined ? presentRefused(view, entry) : presentOutcome(operation, view.tasks);
+  const outcome = operation === undefined ? presentRefused(view, entry) : presentOutcome(operation, view);
   const shown: ShownEntry = Object.assign(key, outcome);
-  if (shown.resolved_data !== null) shown.cursor = view.cursorAt(shown.resolved_data.seq);
+  const seq = seqOf(view, shown);
+  if (seq !== undefined) shown.cursor = view.cursorAt(seq);
   if (operation !== undefined && (operation.batchId !== view.batchId || operation.position !== index)) {
     shown.duplicate = true;
   }
@@ -210,14 +223,19 @@ function presentEntry(view: BatchView, entry: BatchEntry, index: number): ShownE
 }
 
 /** An item without an operation: what it says, why it is refused, and the task it names, so that its device can go back to it (I10). */
-function presentRefused({ operations, tasks }: BatchView, entry: BatchEntry): ShownOutcome & { field?: string } {
+function presentRefused(
+  { operations, tasks, unread }: BatchView,
+  entry: BatchEntry,
+): ShownOutcome & { field?: string } {
   const task = tasks.get(entry.taskId ?? '');
+  const left = unread.get(entry.taskId ?? '');
   return {
     operation: entry.operation ?? null,
     task_id: entry.taskId ?? null,
-    server_id: task?.serverId ?? null,
+    server_id: (task ?? left)?.serverId ?? null,
     status: 'error',
     resolved_data: task === undefined ? null : presentTask(task),
+    ...(left === undefined ? {} : { resolved_data_omitted: true }),
     ...reasonOf(entry, operations),
   };
 }

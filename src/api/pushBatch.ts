@@ -165,7 +165,7 @@ function describeBatch(
   deps: ApiDeps,
   workspaceId: string,
   batch: StoredBatch,
-  { operations, tasks, incarnation }: Outcomes,
+  { operations, tasks, unread, incarnation }: Outcomes,
 ) {
   return presentBatch({
     batchId: batch.id,
@@ -173,6 +173,8 @@ function describeBatch(
     clock: batch.clock,
     operations,
     tasks,
+    unread,
+    limitBytes: deps.config.responseLimitBytes,
     cursorAt: cursorsOf(incarnation, workspaceId),
     serverTime: fromMicros(deps.clock.nowMicros()),
   });

@@ -1,8 +1,9 @@
 // Putting stored operations back in line: they are dispatched again, waited for like a batch, and answered one by one.
 import type { Response } from 'express';
 import { QueueUnavailable } from '../queue/producer.js';
-import { readOperationsById, readTaskViews } from '../storage/readBatch.js';
+import { readOperationsById } from '../storage/readBatch.js';
 import type { ApiDeps } from './deps.js';
+import { fitRecords } from './fitRecords.js';
 import { presentOutcome } from './present.js';
 import { abortOnEnd, waitUntil } from './waiting.js';
 
@@ -30,12 +31,10 @@ export async function redispatch(deps: ApiDeps, response: Response, request: Red
       ...place,
       signal: ending.signal,
     });
-    const tasks = await readTaskViews(
-      deps.database,
-      workspaceId,
-      items.map((item) => item.taskId),
-    );
-    return items.map((item) => ({ sync_item_id: item.id, ...presentOutcome(item, tasks) }));
+    const records = await deps.readOutcomes(workspaceId, { keys: items, taskIds: [] });
+    const results = items.map((item) => ({ sync_item_id: item.id, ...presentOutcome(item, records) }));
+    fitRecords(results, deps.config.responseLimitBytes);
+    return results;
   } finally {
     place.release();
     watch.end();

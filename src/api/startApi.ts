@@ -63,7 +63,7 @@ export async function startApi(
     config,
     database,
     accept: createAccept(database),
-    readOutcomes: createReadOutcomes(database),
+    readOutcomes: createReadOutcomes(database, config.responseLimitBytes),
     readPage: createReadPage(database),
     producer,
     levels,

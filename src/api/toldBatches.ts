@@ -54,7 +54,8 @@ function outcomesOf(batch: StoredBatch, told: ToldOperation[], message: ToldOutc
     if (state !== undefined) operations.set(operationKey(state), state);
   }
   if (!batch.entries.every((entry) => 'error' in entry || operations.has(operationKey(entry)))) return undefined;
-  return { operations, tasks: new Map(message.tasks.map((task) => [task.id, task])), incarnation: message.incarnation };
+  const tasks = new Map(message.tasks.map((task) => [task.id, task]));
+  return { operations, tasks, unread: new Map(), incarnation: message.incarnation };
 }
 
 function stateOf({ id: batchId, entries }: StoredBatch, told: ToldOperation): OperationState | undefined {

@@ -4,8 +4,6 @@ import type { FieldOutcomes } from '../sync/mergeFields.js';
 import type { Database } from './database.js';
 import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
-import { planned } from './statement.js';
-import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface StoredBatch {
   id: string;
@@ -51,22 +49,6 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
 }
 
 // Plan: for each id one look into tasks_pkey and sync_queue_unsettled.
-export const TASK_VIEWS = planned(
-  `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM unnest($2::text[]) AS wanted(id)
-CROSS JOIN LATERAL (SELECT * FROM tasks WHERE workspace_id = $1 AND id = wanted.id LIMIT 1) t ${UNSETTLED_JOIN}
-WHERE NOT t.stub`,
-);
-
-/** Tasks and tombstones by id, as the server now has them; stubs are none. */
-export async function readTaskViews(
-  database: Database,
-  workspaceId: string,
-  ids: string[],
-): Promise<Map<string, TaskView>> {
-  const tasks = await database.run<TaskView>(TASK_VIEWS, [workspaceId, [...new Set(ids)]]);
-  return new Map(tasks.map((task) => [task.id, task]));
-}
-
 export interface BatchProgress {
   batchId: string;
   total: number;

@@ -14,6 +14,19 @@ export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.descrip
   t.created_at AS "createdAt", t.updated_at AS "updatedAt", t.updated_by AS "updatedBy", t.op_id AS "opId", t.seq,
   t.last_synced_at AS "lastSyncedAt"`;
 
+/** A longer description is read apart from its task where many are read at once: a thousand of these are as much as an answer may be. */
+const INLINE_BYTES_MAX = 4_096;
+
+/** TASK_COLUMNS without long descriptions; how long such a one is (null where it is there) stands beside them. Says so without reading it. */
+export const LIGHT_TASK_COLUMNS = TASK_COLUMNS.replace(
+  't.description',
+  `CASE WHEN octet_length(t.description) <= ${INLINE_BYTES_MAX} THEN t.description END AS description`,
+).concat(`,
+  CASE WHEN octet_length(t.description) > ${INLINE_BYTES_MAX} THEN octet_length(t.description) END AS "longBytes"`);
+
+/** A task that was read with LIGHT_TASK_COLUMNS. */
+export type LightTask = TaskView & { longBytes: number | null };
+
 /** Belongs to TASK_COLUMNS where the task is read to be merged with. */
 export const FIELD_VERSIONS_COLUMN = 't.field_versions AS "fieldVersions"';
 

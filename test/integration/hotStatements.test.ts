@@ -114,7 +114,8 @@ describe('hot statements', () => {
   });
 
   const reads: Record<string, (pool: Database, n: number) => Promise<unknown>> = {
-    'one outcome': (pool, n) => readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: `op-${n}` }]),
+    'one outcome': (pool, n) =>
+      readOutcomes(pool, WORKSPACE, { keys: [{ clientId: 'c', opId: `op-${n}` }], maxBytes: 1 }),
     'a page': (pool, n) =>
       readPage(pool, WORKSPACE, { seq: n, liveUntil: 0, bucket: undefined }, { limit: 2, separator: ',' }),
     'a few changes': (pool, n) => readChanges(pool, WORKSPACE, { seq: n, liveUntil: 0 }, 2),
@@ -211,7 +212,10 @@ describe('hot statements', () => {
     expect(ids).to.have.length(2);
     const request = { workspaceId: WORKSPACE, upTo: ids.at(-1) ?? 0, limit: 500, now: () => NOW, newServerId: newUuid };
     expect((await applyPending(pool, request)).outcomes).to.deep.equal({ success: 2 });
-    const outcomes = await readOutcomes(pool, WORKSPACE, [{ clientId: 'c', opId: 'unprepared-2' }]);
+    const outcomes = await readOutcomes(pool, WORKSPACE, {
+      keys: [{ clientId: 'c', opId: 'unprepared-2' }],
+      maxBytes: 1,
+    });
     expect([...outcomes.operations.values()].map(({ status }) => status)).to.deep.equal(['synced']);
     expect(await preparedNames(pool)).to.deep.equal([]);
   });
@@ -454,7 +458,7 @@ describe('a database without statistics', () => {
     ]) {
       expect((await applyPending(database, request)).settled).to.equal(count / 2);
     }
-    await readOutcomes(database, WORKSPACE, batch.operations.slice(0, 50));
+    await readOutcomes(database, WORKSPACE, { keys: batch.operations.slice(0, 50), maxBytes: 1 });
   }
 
   // Plans are kept from the sixth run on: that of accepting from when the log was empty, those of lookups from 1,000 operations on, and from 10,000.

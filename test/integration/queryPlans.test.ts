@@ -8,9 +8,10 @@ import { deleteStartMark, readStartMark, writeStartMark } from '../../src/storag
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { readParts } from '../../src/storage/finishBatches.js';
+import { readLongTasks } from '../../src/storage/longTasks.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
-import { findBatch, readOperationsById, readTaskViews } from '../../src/storage/readBatch.js';
+import { findBatch, readOperationsById } from '../../src/storage/readBatch.js';
 import { readChanges, readFeedHead } from '../../src/storage/readChanges.js';
 import { readOutcomes } from '../../src/storage/readOutcomes.js';
 import { readPage } from '../../src/storage/readPage.js';
@@ -132,20 +133,28 @@ describe('query plans', () => {
   it('reads fifty operations by their keys', async () => {
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(async () => {
-      const { operations, tasks } = await readOutcomes(system.database, WORKSPACE, keys);
+      const { operations, tasks } = await readOutcomes(system.database, WORKSPACE, { keys, maxBytes: 1 });
       expect([operations.size, tasks.size]).to.deep.equal([50, 50]);
     }, 700);
   });
 
   it('reads a thousand operations by their keys', async () => {
     const keys = Array.from({ length: 1_000 }, (_, n) => ({ clientId: 'phone', opId: `op-${n * 90 + 1}` }));
-    await expectIndexed(() => readOutcomes(system.database, WORKSPACE, keys), 4_000);
+    await expectIndexed(() => readOutcomes(system.database, WORKSPACE, { keys, maxBytes: 1 }), 4_000);
   });
 
   it('reads fifty operations by their ids, and fifty tasks', async () => {
     await expectIndexed(() => readOperationsById(system.database, WORKSPACE, FIFTY), 200);
-    const ids = FIFTY.map((n) => `task-${n}`);
-    await expectIndexed(() => readTaskViews(system.database, WORKSPACE, ids), 300);
+    const taskIds = FIFTY.map((n) => `task-${n}`);
+    await expectIndexed(() => readOutcomes(system.database, WORKSPACE, { keys: [], taskIds, maxBytes: 1 }), 500);
+  });
+
+  it('reads long tasks apart, as many as fit', async () => {
+    const taskIds = FIFTY.map((n) => `task-${n}`);
+    const long = new Map(taskIds.map((id) => [id, { bytes: 10_000, serverId: '', seq: 1 }]));
+    await expectIndexed(async () => {
+      expect(await readLongTasks(system.database, WORKSPACE, long, taskIds, 305_000)).to.have.length(30);
+    }, 300);
   });
 
   it('reads the change feed from its beginning, its middle and its end', async () => {
@@ -246,9 +255,9 @@ describe('query plans', () => {
     await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
     await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
-    await expectIndexed(() => readOutcomes(database, WORKSPACE, keys), 700);
-    const refused = FIFTY.map((n) => `task-${n}`);
-    await expectIndexed(() => readOutcomes(database, WORKSPACE, [], refused), 500);
+    await expectIndexed(() => readOutcomes(database, WORKSPACE, { keys, maxBytes: 1 }), 700);
+    const taskIds = FIFTY.map((n) => `task-${n}`);
+    await expectIndexed(() => readOutcomes(database, WORKSPACE, { keys: [], taskIds, maxBytes: 1 }), 500);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
     const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
     await expectIndexed(() => listTasks(database, list), 1_000);
@@ -260,9 +269,9 @@ describe('query plans', () => {
     await database.sequelize.query('VACUUM ANALYZE sync_queue');
     const ids = Array.from({ length: 50 }, (_, n) => `task-${n + 1}`);
     await expectIndexed(async () => {
-      const views = await readTaskViews(database, WORKSPACE, ids);
-      expect([...views.values()].filter(({ syncStatus }) => syncStatus === 'pending')).to.have.length(50);
-    }, 300);
+      const { tasks } = await readOutcomes(database, WORKSPACE, { keys: [], taskIds: ids, maxBytes: 1 });
+      expect([...tasks.values()].filter(({ syncStatus }) => syncStatus === 'pending')).to.have.length(50);
+    }, 500);
   });
 
   it('marks the start of an attempt', async () => {

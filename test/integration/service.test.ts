@@ -37,6 +37,7 @@ describe('the service', () => {
       max_items: 1_000,
       body_bytes: 4_096,
       max_item_bytes: 4_096 - 128,
+      response_bytes: 4_194_304,
       request_ms: 300_000,
       request_silence_ms: 10_000,
       wait_ms: 5_000,

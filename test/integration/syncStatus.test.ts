@@ -1,6 +1,6 @@
 // The sync status of a task says the worst of its operations that is still news: one waits, or else one failed after the task was last written.
 import { expect } from 'chai';
-import { readTaskViews } from '../../src/storage/readBatch.js';
+import { readOutcomes } from '../../src/storage/readOutcomes.js';
 import { type System, startSystem } from '../support/system.js';
 
 const WRITTEN = '2026-03-01T12:00:00.000000Z';
@@ -61,11 +61,8 @@ describe('the sync status of a task', () => {
        RETURNING id`,
       [JSON.stringify(rows), WRITTEN],
     );
-    const views = await readTaskViews(
-      database,
-      'default',
-      tasks.map(({ id }) => id),
-    );
+    const taskIds = tasks.map(({ id }) => id);
+    const { tasks: views } = await readOutcomes(database, 'default', { keys: [], taskIds, maxBytes: 1 });
     for (const { id, operations } of tasks) {
       expect(views.get(id)?.syncStatus, JSON.stringify(operations)).to.equal(expected(operations));
     }

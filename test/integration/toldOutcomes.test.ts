@@ -139,7 +139,7 @@ describe('outcomes that are told', () => {
         const outcomes = expected.told();
         expect(outcomes !== undefined, 'only a batch that is settled wholly is told').to.equal(isWhole);
         if (outcomes !== undefined) {
-          const read = await readOutcomes(database, WORKSPACE, batch.operations);
+          const read = await readOutcomes(database, WORKSPACE, { keys: batch.operations, maxBytes: 1_000_000 });
           expect(sorted(outcomes.operations)).to.deep.equal(
             sorted(read.operations).map(([key, row]) => [key, stateIn(row)]),
           );

@@ -63,7 +63,16 @@ export function expectBatch(answer: Answer, status: 200 | 202): void {
 }
 
 function expectResult(item: Record<string, unknown>, index: number): void {
-  const optional = ['message', 'duplicate', 'field', 'merged', 'fields', 'code', 'cursor'].filter((key) => key in item);
+  const optional = [
+    'message',
+    'duplicate',
+    'field',
+    'merged',
+    'fields',
+    'code',
+    'cursor',
+    'resolved_data_omitted',
+  ].filter((key) => key in item);
   expect(item).to.have.all.keys([...RESULT_KEYS, ...optional]);
   expect(item.index).to.equal(index);
   expect(item.status).to.be.oneOf(RESULT_STATUSES);

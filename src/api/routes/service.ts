@@ -56,10 +56,12 @@ const describe =
   };
 
 /** What a client has to keep to, so that it can be built without knowing the server's settings. */
-function describeLimits({ sync, admission, bodyLimitBytes, requestTimeoutMs, requestSilenceMs, streamMax }: Config) {
+function describeLimits(config: Config) {
+  const { sync, admission, bodyLimitBytes, responseLimitBytes, requestTimeoutMs, requestSilenceMs, streamMax } = config;
   return {
     max_items: sync.maxItems,
     ...bodyLimits(bodyLimitBytes),
+    response_bytes: responseLimitBytes,
     request_ms: requestTimeoutMs,
     request_silence_ms: requestSilenceMs,
     wait_ms: sync.waitMs,
