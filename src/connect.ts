@@ -6,18 +6,12 @@ import { queueAddress } from './queue/backend.js';
 import { createProducer } from './queue/producer.js';
 import type { Shutdown } from './shutdown.js';
 
-/** Connects, and registers the closing. @param nowMs the server's clock */
-export async function connect(
-  config: Config,
-  processName: string,
-  logger: Logger,
-  shutdown: Shutdown,
-  nowMs: () => number,
-) {
+/** Connects, and registers the closing. */
+export async function connect(config: Config, processName: string, logger: Logger, shutdown: Shutdown) {
   const url = requireDatabaseUrl(config);
   const { database, address } = await waitForDatabase(url, config.database, processName, logger, shutdown);
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  const producer = createProducer(queue, logger, nowMs, {
+  const producer = createProducer(queue, logger, {
     timeoutMs: config.queue.commandTimeoutMs,
     sharedJobSize: config.sync.transactionSize,
   });

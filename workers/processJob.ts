@@ -73,8 +73,11 @@ function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint) {
   }
   const failed = sum((state) => state.failed);
   if (failed > 0) {
-    const first = states.find(({ error }) => error !== null);
+    const first = states.find(({ firstFailedId }) => firstFailedId !== null);
     const where = job.batches === undefined ? '' : ` (batch ${first?.batchId})`;
-    throw new UnrecoverableError(`${failed} of ${job.count} operations failed; the first${where}: ${first?.error}`);
+    // Not its error: that may quote what the user wrote, and the queue keeps what a job says.
+    throw new UnrecoverableError(
+      `${failed} of ${job.count} operations failed, first ${first?.firstFailedId}${where}: GET /api/sync/queue?status=failed says why`,
+    );
   }
 }

@@ -6,6 +6,7 @@ import { describeError, type Logger } from '../src/logger.js';
 import { RetryLater } from '../src/queue/consumer.js';
 import { type ApplyJob, KEEP_FAILED } from '../src/queue/jobs.js';
 import type { Producer } from '../src/queue/producer.js';
+import { removeHealedJobs } from '../src/removeHealedJobs.js';
 import type { Database } from '../src/storage/database.js';
 import { findStalled, type StalledWorkspace } from '../src/storage/findStalled.js';
 import { fromMicros } from '../src/sync/timestamp.js';
@@ -30,15 +31,22 @@ export interface ReconcileDeps {
 const WORKSPACES_PER_ROUND = 100;
 const CLEAN_EVERY_ROUNDS = 600;
 const SCHEDULE_EVERY_ROUNDS = 60;
+const HEALED_EVERY_ROUNDS = 60;
 
 /** One round. @returns how many workspaces were dispatched or applied */
 export async function reconcile(deps: ReconcileDeps): Promise<number> {
-  const acceptedBefore = fromMicros(deps.nowMicros() - BigInt(deps.afterMs) * 1000n);
+  // Somebody wants jobs to wait; more of them would only pile up.
+  if ((await deps.producer.look()).state === 'paused') return 0;
+  // What the queue does not take is waited for by nobody else.
+  const afterMs = isAway(deps) ? 0 : deps.afterMs;
+  const acceptedBefore = fromMicros(deps.nowMicros() - BigInt(afterMs) * 1000n);
   const stalled = await findStalled(deps.database, acceptedBefore, WORKSPACES_PER_ROUND);
   deps.onReconciled('found', stalled.length);
   for (const workspace of stalled) await dispatch(deps, workspace);
   return stalled.length;
 }
+
+const isAway = ({ producer, directAfterMs }: ReconcileDeps) => (producer.downForMs() ?? -1) >= directAfterMs;
 
 async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
   const { workspaceId, firstId, lastId } = workspace;
@@ -50,9 +58,7 @@ async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
     deps.onReconciled('dispatched', 1);
     deps.logger.info('waiting operations were dispatched again', { workspaceId, firstId, lastId });
   } catch (error) {
-    const downSinceMs = deps.producer.downSinceMs();
-    const nowMs = Number(deps.nowMicros() / 1000n);
-    if (downSinceMs === undefined || nowMs - downSinceMs < deps.directAfterMs) return;
+    if (!isAway(deps)) return;
     deps.logger.info('the queue is away; applying directly', { workspaceId, firstId, lastId, ...describeError(error) });
     await applyNow(deps, job);
   }
@@ -90,6 +96,7 @@ export function startReconciler(
       try {
         await reconcile(deps);
         if (round % SCHEDULE_EVERY_ROUNDS === 0) await deps.ensureSchedule();
+        if (round % HEALED_EVERY_ROUNDS === 0) await removeHealedJobs(deps.database, deps.producer);
         if (round % CLEAN_EVERY_ROUNDS === 0)
           await deps.producer.cleanFailed(KEEP_FAILED.age * 1_000, KEEP_FAILED.count);
       } catch (error) {

@@ -25,7 +25,7 @@ export async function startWorker(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<void> {
-  const { database, address, queue, producer } = await connect(config, 'worker', logger, shutdown, nowMs);
+  const { database, address, queue, producer } = await connect(config, 'worker', logger, shutdown);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 

@@ -24,7 +24,7 @@ export async function runBacklog(job: Extract<Job, { kind: 'backlog' }>, window:
   const { connectTimeoutMs } = config.database;
   const address = await resolveDatabaseAddress(requireDatabaseUrl(config), connectTimeoutMs);
   const database = openDatabase(address, config.database, 'bench');
-  const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, Date.now, {
+  const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, {
     timeoutMs: config.queue.commandTimeoutMs,
     // As if each batch had come at a moment of its own, while no worker ran.
     sharedJobSize: BATCH,

@@ -34,7 +34,7 @@ const logger = createLogger({ level: config.logLevel, process: 'api' });
 const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
 stopOnSignals(shutdown);
 // The queue is opened, because the wiring wants one, and never used.
-const { database, address, producer } = await connect(config, 'bench', logger, shutdown, Date.now);
+const { database, address, producer } = await connect(config, 'bench', logger, shutdown);
 const levels = createLevels(database, logger);
 const toldBatches = createToldBatches(newId());
 const clock = createServerClock(Date.now);

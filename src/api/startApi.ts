@@ -40,7 +40,7 @@ export async function startApi(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<{ port: number }> {
-  const { database, queue, producer } = await connect(config, 'api', logger, shutdown, nowMs);
+  const { database, queue, producer } = await connect(config, 'api', logger, shutdown);
   const levels = createLevels(database, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);

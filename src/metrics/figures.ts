@@ -1,7 +1,7 @@
 // What a scrape has to ask for: the backlog in PostgreSQL and the depths of the queue. However often a process is scraped, they are asked
 // for at most once a second, and what does not answer in time is left out: a scrape never waits for a part that is down (I8).
 import { describeError, type Logger } from '../logger.js';
-import { type Producer, type QueueDepths, withTimeLimit } from '../queue/producer.js';
+import { type Producer, type QueueDepths, type QueueLook, withTimeLimit } from '../queue/producer.js';
 import { shareUnfinished } from '../shareUnfinished.js';
 import type { Database } from '../storage/database.js';
 import { type Backlog, readBacklog } from '../storage/readBacklog.js';
@@ -13,8 +13,7 @@ export interface Figures {
   backlog: Backlog | undefined;
   /** Undefined: the queue did not answer. */
   depths: QueueDepths | undefined;
-  /** Redis refuses writes because its memory is full. */
-  isQueueFull: boolean;
+  queueState: QueueLook['state'];
   pool: PoolFigures;
 }
 
@@ -42,7 +41,7 @@ export function createFigures(deps: {
     last !== undefined && performance.now() - last.atMs < BACKLOG_KEPT_MS ? last.backlog : undefined;
   const askDatabase = shareUnfinished(async () => (await deps.database.select('SELECT 1', [])).length === 1);
   const askDepths = shareUnfinished(() => deps.producer.depths());
-  const askFull = shareUnfinished(() => deps.producer.isFull());
+  const askState = shareUnfinished(() => deps.producer.look());
   const orUndefined = <Value>(question: Promise<Value>) =>
     withTimeLimit(question, ANSWER_LIMIT_MS).catch((error: unknown) => {
       deps.logger.debug('metrics: a part does not answer', describeError(error));
@@ -50,14 +49,14 @@ export function createFigures(deps: {
     });
 
   async function read(): Promise<Figures> {
-    const [isDatabaseUp = false, counted, depths, isQueueFull = false] = await Promise.all([
+    const [isDatabaseUp = false, counted, depths, look] = await Promise.all([
       orUndefined(askDatabase()),
       orUndefined(askBacklog()),
       orUndefined(askDepths()),
-      orUndefined(askFull()),
+      orUndefined(askState()),
     ]);
     const backlog = counted ?? (isDatabaseUp ? lastBacklog() : undefined);
-    return { isDatabaseUp, backlog, depths, isQueueFull, pool: readPool(deps.database) };
+    return { isDatabaseUp, backlog, depths, queueState: look?.state ?? 'down', pool: readPool(deps.database) };
   }
 
   let kept: { figures: Promise<Figures>; until: number } | undefined;

@@ -45,14 +45,18 @@ function defineFigures(registry: Registry) {
   const oldest = gauge('task_sync_oldest_pending_age_seconds', 'How long the oldest pending operation waits; 0: none.');
   const jobs = gauge('task_sync_queue_jobs', 'Jobs in the queue.', ['state']);
   const full = gauge('task_sync_queue_full', 'Whether Redis refuses writes because its memory is full.');
+  const refusing = gauge('task_sync_queue_refusing', 'Whether Redis answers, but refuses jobs, for whatever reason.');
+  const paused = gauge('task_sync_queue_paused', 'Whether the queue was paused or limited: jobs wait.');
   const connections = gauge('task_sync_database_pool_connections', 'Connections of this process.', ['state']);
   const waiting = gauge('task_sync_database_pool_waiting', 'Statements that wait for a connection.');
   const max = gauge('task_sync_database_pool_max', 'Most connections of this process (DATABASE_POOL_SIZE).');
 
-  return ({ isDatabaseUp, backlog, depths, isQueueFull, pool }: Figures, nowMicros: bigint) => {
+  return ({ isDatabaseUp, backlog, depths, queueState, pool }: Figures, nowMicros: bigint) => {
     up.set({ dependency: 'database' }, isDatabaseUp ? 1 : 0);
     up.set({ dependency: 'queue' }, depths === undefined ? 0 : 1);
-    full.set(isQueueFull ? 1 : 0);
+    full.set(queueState === 'full' ? 1 : 0);
+    refusing.set(queueState === 'full' || queueState === 'refusing' ? 1 : 0);
+    paused.set(queueState === 'paused' || queueState === 'limited' ? 1 : 0);
     connections.set({ state: 'in_use' }, pool.inUse);
     connections.set({ state: 'idle' }, pool.idle);
     waiting.set(pool.waiting);

@@ -5,10 +5,11 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type pg from 'pg';
 import type { DatabaseAddress } from '../databaseAddress.js';
 import { createSilenceWatch } from '../silence.js';
+import { createFailover, type Failover } from './failover.js';
 import { AttendedClient, QueueBackend, QueueDatabase } from './queueDatabase.js';
 
 export type QueueAddress =
-  | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number }
+  | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number; failover: Failover }
   | { kind: 'postgres'; database: DatabaseAddress; connectTimeoutMs: number };
 
 /** What a queue or worker of ours is connected to; the backend factory picks BullMQ's own one by it. */
@@ -31,6 +32,7 @@ export function queueAddress(
   return {
     kind: 'redis',
     redis: redisOptions(settings.redisUrl, settings.verifyTls),
+    failover: createFailover(),
     prefix: settings.prefix,
     commandTimeoutMs: settings.commandTimeoutMs,
   };
@@ -69,9 +71,10 @@ export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redi
     commandTimeout: address.commandTimeoutMs,
     connectTimeout: address.commandTimeoutMs,
     retryStrategy: reconnectDelayMs,
+    reconnectOnError: address.failover.reconnectOnError,
     connectionName: 'task-sync',
   });
-  return reconnectWhenSilent(redis);
+  return attend(redis, address.failover);
 }
 
 /** A connection whose commands wait for Redis to come back. BullMQ duplicates it for those that block. */
@@ -82,9 +85,10 @@ export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis 
     connectTimeout: 5_000,
     keepAlive: 10_000,
     retryStrategy: reconnectDelayMs,
+    reconnectOnError: address.failover.reconnectOnError,
     connectionName: 'task-sync',
   });
-  return reconnectWhenSilent(redis);
+  return attend(redis, address.failover);
 }
 
 /**
@@ -96,10 +100,16 @@ const SILENT_AFTER_MS = 8_000;
 /** BullMQ blocks for 10 s at most, and its own watch begins with a command: a connection that never gets so far would be waited for without end. */
 const BLOCKING_SILENT_AFTER_MS = 12_000;
 
-function reconnectWhenSilent(redis: Redis): Redis {
+/** Sees to it that a connection is made anew when it is dead or leads to a replica, and so are its duplicates. */
+function attend(redis: Redis, failover: Failover): Redis {
   cutWhenSilent(redis, SILENT_AFTER_MS);
+  failover.watch(redis);
   const duplicate = redis.duplicate.bind(redis);
-  redis.duplicate = (override) => cutWhenSilent(duplicate(override), BLOCKING_SILENT_AFTER_MS);
+  redis.duplicate = (override) => {
+    const blocking = cutWhenSilent(duplicate(override), BLOCKING_SILENT_AFTER_MS);
+    failover.watch(blocking);
+    return blocking;
+  };
   return redis;
 }
 

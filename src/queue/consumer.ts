@@ -1,5 +1,5 @@
 // The consuming side: a BullMQ worker on either backend, with our retry delays.
-import { type Job, Worker } from 'bullmq';
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
 import { backoffDelayMs, type RetryOptions } from '../sync/retryPolicy.js';
 import { connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
@@ -34,6 +34,16 @@ export interface ConsumerOptions {
 const LOCK_DURATION_MS = 30_000;
 
 /**
+ * The queue keeps the message of what a job throws, and shows it: ids and codes, as in the log, never what a user wrote.
+ * @throws the error itself, where it is ours, else its description
+ */
+export function throwWithoutContent(error: unknown): never {
+  if (error instanceof RetryLater || error instanceof UnrecoverableError) throw error;
+  const { error: message, code } = describeError(error);
+  throw Object.assign(new Error(message), code === undefined ? {} : { code });
+}
+
+/**
  * Starts taking jobs. What `process` throws puts the job back with exponential backoff, full jitter and a cap (or RetryLater's own
  * delay); an UnrecoverableError ends it.
  */
@@ -44,17 +54,21 @@ export function startConsumer(
 ): Consumer {
   const redis = address.kind === 'redis' ? connectWorker(address) : undefined;
   const { logger } = options;
-  const worker = new Worker<ApplyJob>(QUEUE_NAME, (job: Job<ApplyJob>) => process(job.data), {
-    connection: redis ?? (address.kind === 'postgres' ? postgresPool(address, 3) : {}),
-    ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
-    concurrency: options.concurrency,
-    lockDuration: LOCK_DURATION_MS,
-    runRetryDelay: RUN_RETRY_DELAY_MS,
-    settings: {
-      backoffStrategy: (attemptsMade, _type, error) =>
-        error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
+  const worker = new Worker<ApplyJob>(
+    QUEUE_NAME,
+    (job: Job<ApplyJob>) => process(job.data).catch(throwWithoutContent),
+    {
+      connection: redis ?? (address.kind === 'postgres' ? postgresPool(address, 3) : {}),
+      ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
+      concurrency: options.concurrency,
+      lockDuration: LOCK_DURATION_MS,
+      runRetryDelay: RUN_RETRY_DELAY_MS,
+      settings: {
+        backoffStrategy: (attemptsMade, _type, error) =>
+          error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
+      },
     },
-  });
+  );
   const ignore = (error: unknown) => logger.debug('the queue was away while closing', describeError(error));
   let isUp = true;
   worker.on('error', (error) => {
@@ -69,15 +83,13 @@ export function startConsumer(
     const isOver = job === undefined || job.finishedOn !== undefined;
     options.onRun(isOver ? 'failed' : 'retried');
     const batches = job === undefined ? [] : batchesOf(job.data);
-    // The message of failed operations quotes the database, which may quote what the user wrote: the dashboard shows it, not the log.
-    const why = error.name === 'UnrecoverableError' ? { error: 'some of its operations failed' } : describeError(error);
     logger.warn('a job did not succeed', {
       jobId: job?.id,
       batches: batches.length,
       firstBatchId: batches[0]?.batchId,
       workspaceId: job?.data.workspaceId,
       attempts: job?.attemptsMade,
-      ...why,
+      ...describeError(error),
     });
   });
   worker.on('stalled', (jobId) => {

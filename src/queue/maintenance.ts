@@ -4,6 +4,7 @@
 import { Queue, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
 import { connectProducer, connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
+import { throwWithoutContent } from './consumer.js';
 import { closeQueue, withTimeLimit } from './producer.js';
 
 export const MAINTENANCE_QUEUE_NAME = 'maintenance';
@@ -42,7 +43,7 @@ export function startMaintenance(
   const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
   const pool = (max: number) => (address.kind === 'postgres' ? postgresPool(address, max) : {});
   const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool(1), ...prefix });
-  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run(), {
+  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run().catch(throwWithoutContent), {
     connection: redis?.waits ?? pool(2),
     ...prefix,
     runRetryDelay: RUN_RETRY_DELAY_MS,
@@ -55,10 +56,14 @@ export function startMaintenance(
     logger.warn('scheduled work did not succeed', { jobId: job?.id, ...describeError(error) }),
   );
 
+  let isPaused = false;
   async function ensureSchedule() {
     // BullMQ waits for ever for a Redis that was never there.
     if (redis !== undefined && redis.asks.status !== 'ready') return;
     await withTimeLimit(schedule(queue, address.kind, options.intervalMs), timeoutMs).catch(ignore);
+    const paused = await withTimeLimit(queue.isPaused(), timeoutMs).catch(() => isPaused);
+    if (paused && !isPaused) logger.warn('the queue of scheduled work is paused: nothing is compacted');
+    isPaused = paused;
   }
   redis?.asks.on('ready', () => void ensureSchedule());
   void ensureSchedule();

@@ -4,15 +4,30 @@ import { type JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createGroupCommit } from '../groupCommit.js';
 import { describeError, type Logger } from '../logger.js';
+import { shareUnfinished } from '../shareUnfinished.js';
 import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
+import { createQueueCondition, type QueueState, type Use } from './condition.js';
 import { type ApplyJob, jobOptions, QUEUE_NAME, shareJobs } from './jobs.js';
-import { hasNoRoom, refusesWrites } from './redisMemory.js';
+import { probeWrite } from './writeProbe.js';
 
 export interface QueueDepths {
   waiting: number;
   active: number;
   delayed: number;
   failed: number;
+}
+
+/** What a look at the queue found. */
+export interface QueueLook {
+  /** `paused`: no job is given to workers. `limited`: somebody limits how many are a time, which the product never does. */
+  state: QueueState | 'paused' | 'limited';
+  /** The code by which Redis refuses jobs, like READONLY. */
+  refusal?: string;
+}
+
+export interface FailedJob {
+  id: string;
+  data: ApplyJob;
 }
 
 export interface Producer {
@@ -28,14 +43,18 @@ export interface Producer {
   enqueueOnce(id: string, job: ApplyJob): Promise<void>;
   /** @throws QueueUnavailable */
   depths(): Promise<QueueDepths>;
-  /** Whether Redis refuses writes because its memory is full (reading still works then). Never throws; false on PostgreSQL. */
-  isFull(): Promise<boolean>;
+  /** Whether jobs are taken, and given to workers: tries a write. Never throws. */
+  look(): Promise<QueueLook>;
   /** How many workers are connected. @throws QueueUnavailable */
   countWorkers(): Promise<number>;
   /** Removes failed jobs past their retention where the backend does not do it by itself. @throws QueueUnavailable */
   cleanFailed(maxAgeMs: number, limit: number): Promise<void>;
-  /** Since when every try has failed, in ms since 1970; undefined while the queue answers. */
-  downSinceMs(): number | undefined;
+  /** Some of the failed jobs, newest first. @throws QueueUnavailable */
+  failedJobs(offset: number, limit: number): Promise<FailedJob[]>;
+  /** Removes jobs, whichever of them are still there. @throws QueueUnavailable */
+  removeJobs(ids: string[]): Promise<void>;
+  /** For how long jobs have not been taken, in ms; undefined while they are. */
+  downForMs(): number | undefined;
   close(): Promise<void>;
 }
 
@@ -51,44 +70,33 @@ export class QueueUnavailable extends Error {
 export function createProducer(
   address: QueueAddress,
   logger: Logger,
-  nowMs: () => number,
   { timeoutMs, sharedJobSize }: { timeoutMs: number; sharedJobSize: number },
 ): Producer {
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
   const queue = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
   const lookedAt: Queue[] = [];
   const options = jobOptions(address.kind);
-  let downSinceMs: number | undefined;
-  /** Redis answered a write with a refusal: that it answers reads does not make it usable. */
-  let isRefusing = false;
+  const condition = createQueueCondition(logger);
   let isClosing = false;
 
-  const markDown = (error: unknown) => {
-    if (isClosing) return;
-    if (downSinceMs === undefined)
-      logger.warn('the queue does not answer; operations wait in PostgreSQL', describeError(error));
-    downSinceMs ??= nowMs();
+  const markDown = (error: unknown, use: Use = 'question') => {
+    if (!isClosing) condition.failed(error, use);
   };
-  const markUp = () => {
-    isRefusing = false;
-    if (downSinceMs !== undefined) logger.info('the queue answers again', { downMs: nowMs() - downSinceMs });
-    downSinceMs = undefined;
-  };
-  queue.on('error', markDown);
-  redis?.on('error', markDown);
+  const markUp = (use: Use = 'question') => condition.succeeded(use);
+  queue.on('error', (error) => markDown(error));
+  redis?.on('error', (error) => markDown(error));
   redis?.on('close', () => markDown(new Error('connection closed')));
-  redis?.on('ready', markUp);
+  redis?.on('ready', () => markUp());
 
-  async function ask<Answer>(question: () => Promise<Answer>, isWrite = false): Promise<Answer> {
+  async function ask<Answer>(question: () => Promise<Answer>, use: Use = 'question'): Promise<Answer> {
     try {
       // BullMQ waits for ever for a Redis that was never there, even without an offline queue.
       if (redis !== undefined && redis.status !== 'ready') throw new Error('Redis is not connected');
       const answer = await withTimeLimit(question(), timeoutMs);
-      if (isWrite || !isRefusing) markUp();
+      markUp(use);
       return answer;
     } catch (error) {
-      isRefusing ||= isWrite && refusesWrites(error);
-      markDown(error);
+      markDown(error, use);
       throw new QueueUnavailable(describeError(error).error, { cause: error });
     }
   }
@@ -98,15 +106,32 @@ export function createProducer(
   const add = (jobs: ApplyJob[], extra: JobsOptions = {}) =>
     ask(async () => {
       await queue.addBulk(jobs.map((data) => ({ name: 'apply', data, opts: { ...options, ...extra } })));
-    }, true);
+    }, 'job');
 
-  /** An operator who gave Redis more memory should not have to wait for the next batch to see that it helped. */
-  async function isFull(): Promise<boolean> {
-    if (redis === undefined || redis.status !== 'ready') return false;
-    const state = await withTimeLimit(hasNoRoom(redis), timeoutMs).catch(() => undefined);
-    if (state === false && isRefusing) markUp();
-    return state ?? isRefusing;
-  }
+  let held: 'paused' | 'limited' | undefined;
+  const markHeld = (next: typeof held) => {
+    if (next === held) return;
+    held = next;
+    if (next === undefined) logger.info('the queue gives jobs to workers again');
+    else logger.warn(`the queue is ${next}: accepted operations wait`, { state: next });
+  };
+
+  /** One look serves all who ask at the same time. */
+  const look = shareUnfinished(async (): Promise<QueueLook> => {
+    try {
+      if (address.kind === 'redis' && redis !== undefined) {
+        const { prefix } = address;
+        await ask(() => probeWrite(redis, prefix), 'probe');
+      }
+      const { paused, concurrency, max } = await ask(() => queue.getMeta());
+      markHeld(paused === true || concurrency === 0 ? 'paused' : max === undefined ? undefined : 'limited');
+    } catch (error) {
+      if (!(error instanceof QueueUnavailable)) throw error;
+    }
+    const state = condition.state();
+    const refusal = condition.refusal();
+    return { state: state === 'up' ? (held ?? state) : state, ...(refusal === undefined ? {} : { refusal }) };
+  });
 
   return {
     backend: address.kind,
@@ -117,7 +142,11 @@ export function createProducer(
       lookedAt.push(other);
       return other;
     },
-    settle: () => withTimeLimit(queue.waitUntilReady(), timeoutMs).then(markUp, markDown),
+    settle: () =>
+      withTimeLimit(queue.waitUntilReady(), timeoutMs).then(
+        () => markUp(),
+        (error: unknown) => markDown(error),
+      ),
     enqueue: (jobs) => (jobs.length === 0 ? Promise.resolve() : addTogether(QUEUE_NAME, jobs)),
     // A finished job must not hold its id: the next add of the same id would be swallowed without a word.
     enqueueOnce: (id, job) => add([job], { jobId: id, removeOnComplete: true, removeOnFail: true }),
@@ -127,13 +156,19 @@ export function createProducer(
         const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
         return { waiting, active, delayed, failed };
       }),
-    isFull,
+    look,
     countWorkers: () => ask(() => queue.getWorkersCount()),
     cleanFailed: (maxAgeMs, limit) =>
       ask(async () => {
         if (address.kind === 'postgres') await queue.clean(maxAgeMs, limit, 'failed');
       }),
-    downSinceMs: () => downSinceMs,
+    failedJobs: (offset, limit) =>
+      ask(async () => {
+        const jobs = await queue.getFailed(offset, offset + limit - 1);
+        return jobs.flatMap((job) => (job?.id === undefined ? [] : [{ id: job.id, data: job.data }]));
+      }),
+    removeJobs: (ids) => ask(async () => void (await Promise.all(ids.map((id) => queue.remove(id))))),
+    downForMs: condition.downForMs,
     async close() {
       isClosing = true;
       await Promise.all(lookedAt.map((other) => closeQueue(other, undefined, timeoutMs)));

@@ -20,8 +20,8 @@ export interface BatchPartState {
   /** When the first of the pending ones may be tried again, canonical; null when that is now. */
   nextAttemptAt: string | null;
   failed: number;
-  /** The error of the first failed one. */
-  error: string | null;
+  /** The first failed one. */
+  firstFailedId: number | null;
 }
 
 const isAny = (status: 'pending' | 'failed') => `(
@@ -98,14 +98,14 @@ export async function finishOn(session: Session, workspaceId: string, finishing:
 
 // Plan: a range of sync_queue_pending and of sync_queue_failed a part.
 const PARTS = planned(
-  `SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.error
+  `SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.first AS "firstFailedId"
 FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
 CROSS JOIN LATERAL (
   SELECT count(*) AS pending, min(q.next_attempt_at) AS next FROM sync_queue q
   WHERE q.workspace_id = $1 AND q.status = 'pending' AND (p."batchId" IS NULL OR q.batch_id = p."batchId") AND q.id BETWEEN p."firstId" AND p."lastId"
 ) waiting
 CROSS JOIN LATERAL (
-  SELECT count(*) AS failed, (array_agg(q.error ORDER BY q.id))[1] AS error FROM sync_queue q
+  SELECT count(*) AS failed, min(q.id) AS first FROM sync_queue q
   WHERE q.workspace_id = $1 AND q.status = 'failed' AND q.batch_id = p."batchId" AND q.id BETWEEN p."firstId" AND p."lastId"
 ) broken`,
 );

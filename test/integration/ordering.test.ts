@@ -23,7 +23,7 @@ describe('the order of batches', () => {
     system = await startSystem(import.meta.url, { workers: 3 });
     const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
+    producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, {
       timeoutMs: 5_000,
       sharedJobSize: 500,
     });

@@ -7,6 +7,7 @@ import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStartMark, readStartMark, writeStartMark } from '../../src/storage/applyStarts.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
+import { findUnsettled } from '../../src/storage/findUnsettled.js';
 import { readParts } from '../../src/storage/finishBatches.js';
 import { readLongTasks } from '../../src/storage/longTasks.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
@@ -238,6 +239,14 @@ describe('query plans', () => {
     }, 600);
     const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
     await expectIndexed(async () => expect(await readParts(database, WORKSPACE, parts)).to.have.length(1), 200);
+    const ranges = FIFTY.map((firstId) => ({
+      key: String(firstId),
+      workspaceId: WORKSPACE,
+      batchId: uuidOf(Math.floor(firstId / 50)),
+      firstId,
+      lastId: firstId + 49,
+    }));
+    await expectIndexed(() => findUnsettled(database, ranges), 400);
     await expectIndexed(() => requeue(database, WORKSPACE, 1_000), 500);
   });
 

@@ -33,7 +33,7 @@ describe('the reconciler', () => {
     for (const answer of answers) expect(answer.status).to.equal(202);
     const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, Date.now, {
+    const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, {
       timeoutMs: 5_000,
       sharedJobSize: 500,
     });

@@ -13,7 +13,7 @@ const KNOWN: Figures = {
   isDatabaseUp: true,
   backlog: { pending: 7, failed: 2, oldestPendingAt: '2026-01-31T10:30:00.000000Z' },
   depths: { waiting: 1, active: 2, delayed: 3, failed: 4 },
-  isQueueFull: false,
+  queueState: 'up',
   pool: { inUse: 1, idle: 2, waiting: 3, max: 8 },
 };
 const AT_11 = 1_769_857_200_000_000n;
@@ -110,7 +110,7 @@ describe('a scrape', () => {
   });
 
   it('leaves out what is not known, and says which part does not answer', async () => {
-    figures = { ...KNOWN, isDatabaseUp: false, backlog: undefined, depths: undefined, isQueueFull: true };
+    figures = { ...KNOWN, isDatabaseUp: false, backlog: undefined, depths: undefined, queueState: 'full' };
     const samples = parseMetrics((await worker.scrape()).text);
     figures = KNOWN;
     expect(metricValue(samples, 'task_sync_up', { dependency: 'database' })).to.equal(0);

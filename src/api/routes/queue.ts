@@ -2,7 +2,9 @@
 import { type RequestHandler, Router } from 'express';
 import Joi from 'joi';
 import { ApiError } from '../../errors.js';
-import { QueueUnavailable } from '../../queue/producer.js';
+import { describeError } from '../../logger.js';
+import { QueueUnavailable, withTimeLimit } from '../../queue/producer.js';
+import { removeHealedJobs } from '../../removeHealedJobs.js';
 import { discardFailed, retryFailed } from '../../storage/changeFailed.js';
 import type { QueueStatus, SyncQueueItem } from '../../storage/models/syncQueueItem.js';
 import { countQueue, listQueue, requeue } from '../../storage/readQueue.js';
@@ -68,6 +70,13 @@ function secondsSince(time: string, nowMicros: bigint): number {
   return Math.max(0, Number((nowMicros - toMicros(time)) / 1_000n) / 1_000);
 }
 
+/** Not worth waiting for, nor failing for: workers look from time to time, too. */
+async function removeHealed({ database, producer, logger, config }: ApiDeps) {
+  await withTimeLimit(removeHealedJobs(database, producer), config.queue.commandTimeoutMs).catch((error: unknown) =>
+    logger.debug('failed jobs were left to the workers to remove', describeError(error)),
+  );
+}
+
 const list =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
@@ -91,6 +100,7 @@ const trigger =
     const waitMs = readWaitMs(request, response, deps.config.sync);
     const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
     const results = await redispatch(deps, response, { workspaceId, ids, waitMs, reason: 'trigger' });
+    await removeHealed(deps);
     const pending = results.filter((result) => result.status === 'pending').length;
     const processed = results.length - pending;
     response.set('Sync-Pending', String(pending)).json({
@@ -111,6 +121,7 @@ const retry =
     requireFailed(await retryFailed(deps.database, workspaceId, id), id);
     const [result] = await redispatch(deps, response, { workspaceId, ids: [id], waitMs, reason: 'retry' });
     if (result === undefined) throw operationNotFound(id);
+    await removeHealed(deps);
     response.set('Sync-Pending', result.status === 'pending' ? '1' : '0').json(result);
   };
 
@@ -119,6 +130,7 @@ const discard =
   async (request, response) => {
     const id = readOperationId(request);
     const item = requireFailed(await discardFailed(deps.database, workspaceOf(request), id), id);
+    await removeHealed(deps);
     response.json({ status: 'discarded', item: presentQueueItem(item) });
   };
 

@@ -1,7 +1,7 @@
 // GET / and the health checks: what runs here, and whether it can work.
 import { type RequestHandler, Router } from 'express';
 import type { Config } from '../../../config/index.js';
-import { QueueUnavailable } from '../../queue/producer.js';
+import { type QueueLook, QueueUnavailable } from '../../queue/producer.js';
 import { isMigrated } from '../../storage/migrate.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
@@ -93,13 +93,36 @@ const health =
     });
   };
 
-function describeHealth(isDatabaseUp: boolean, { state, workers }: QueueCheck): string {
+/** What is wrong with a Redis that answers reads, and what to do, by the code of its refusal. */
+const REFUSALS: Record<string, string> = {
+  READONLY: 'it is a replica. REDIS_URL must lead to the master.',
+  MASTERDOWN: 'it is a replica that has lost its master. REDIS_URL must lead to a master.',
+  MISCONF: 'it cannot save its data. Look at its disk and its log.',
+  NOREPLICAS: 'too few replicas are connected to it (min-replicas-to-write).',
+  NOPERM: 'its user lacks a right (ACL).',
+  NOAUTH: 'it asks for a password. REDIS_URL must carry it.',
+  WRONGPASS: 'it does not accept the password in REDIS_URL.',
+  LOADING: 'it is still loading its data.',
+  BUSY: 'a script keeps it busy.',
+  CLUSTERDOWN: 'its cluster is down.',
+};
+
+function describeHealth(isDatabaseUp: boolean, { state, refusal, workers }: QueueCheck): string {
   if (!isDatabaseUp) return 'The database does not answer or lacks its schema: requests get 503 until it does.';
   if (state === 'full') {
     return "Redis refuses jobs because its memory is full: batches are accepted, and workers apply them directly, more slowly. Raise Redis's maxmemory, or remove what else lives there.";
   }
+  if (state === 'refusing') {
+    return `Redis refuses jobs (${refusal}): ${REFUSALS[refusal ?? ''] ?? 'see its log.'} Until it takes them, batches are accepted, and workers apply them directly, more slowly.`;
+  }
   if (state === 'down')
     return 'The queue does not answer: batches are accepted, and workers apply them directly, more slowly.';
+  if (state === 'paused') {
+    return 'The queue is paused, in Bull Board or by a program: batches are accepted and wait until it is resumed there.';
+  }
+  if (state === 'limited') {
+    return 'Somebody set a rate limit on the queue: batches are accepted and wait for their turn. Remove it in Bull Board.';
+  }
   if (workers === 0) return 'No worker is connected: batches are accepted and wait.';
   return 'All parts work.';
 }
@@ -124,15 +147,14 @@ async function checkDatabase(deps: ApiDeps): Promise<boolean> {
   return Promise.race([answered, tooLate]).finally(() => clearTimeout(timer));
 }
 
-interface QueueCheck {
-  state: 'up' | 'down' | 'full';
+interface QueueCheck extends QueueLook {
   /** Undefined: the queue does not answer. */
   workers: number | undefined;
 }
 
 async function checkQueue(deps: ApiDeps): Promise<QueueCheck> {
-  const [workers, isFull] = await Promise.all([countWorkers(deps), deps.producer.isFull()]);
-  return { workers, state: workers === undefined ? 'down' : isFull ? 'full' : 'up' };
+  const [workers, look] = await Promise.all([countWorkers(deps), deps.producer.look()]);
+  return { ...look, workers, ...(workers === undefined && look.state === 'up' ? { state: 'down' as const } : {}) };
 }
 
 async function countWorkers(deps: ApiDeps): Promise<number | undefined> {

@@ -33,7 +33,7 @@ export const duplicateJobs: Scenario = {
     const queue = queueAddress(config.queue, address, TIMEOUT_MS);
     const logger = createLogger({ level: 'error', process: 'chaos' });
     // Copies that shared a job would be delivered once.
-    const producer = createProducer(queue, logger, Date.now, { timeoutMs: TIMEOUT_MS, sharedJobSize: 1 });
+    const producer = createProducer(queue, logger, { timeoutMs: TIMEOUT_MS, sharedJobSize: 1 });
     await producer.settle();
     try {
       await runPhases(context, {
