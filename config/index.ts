@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import Joi from 'joi';
 import { CONFLICT_STRATEGIES, type ConflictStrategy } from '../src/sync/merge.js';
+import { hostList, originList } from './webAddresses.js';
 
 const integer = (min: number, max: number, defaultValue: number) =>
   Joi.number().integer().min(min).max(max).default(defaultValue);
@@ -38,6 +39,7 @@ const RETENTION_DAYS_MAX = 36_500;
 export const environmentSchema = Joi.object({
   NODE_ENV: Joi.string().valid('development', 'production', 'test').default('development'),
   HOST: Joi.string().hostname(),
+  ALLOWED_HOSTS: hostList,
   PORT: integer(0, 65_535, 5000),
   LOG_LEVEL: Joi.string().valid('error', 'warn', 'info', 'debug').default('info'),
   ADMIN_TOKEN: Joi.string().min(16).max(256),
@@ -70,11 +72,7 @@ export const environmentSchema = Joi.object({
   HTTP_REQUEST_TIMEOUT_MS: integer(100, HOUR_MS, 300_000),
   HTTP_SILENCE_TIMEOUT_MS: integer(100, 600_000, 10_000),
   STREAM_MAX: integer(0, 100_000, 10_000),
-  CORS_ORIGIN: Joi.string()
-    .pattern(/^(\*|https?:\/\/[^\s,]+(,https?:\/\/[^\s,]+)*)$/)
-    .messages({
-      'string.pattern.base': '{{#label}} must be * or origins like https://app.example.com, separated by commas',
-    }),
+  CORS_ORIGIN: originList,
   SYNC_WAIT_MS: integer(0, 60_000, 5_000),
   SYNC_WAIT_MAX_MS: integer(0, 120_000, 30_000),
   SYNC_MAX_WAITING: integer(0, 100_000, 1_000),
@@ -114,6 +112,7 @@ export const environmentSchema = Joi.object({
 interface Environment {
   NODE_ENV: 'development' | 'production' | 'test';
   HOST?: string;
+  ALLOWED_HOSTS?: string[];
   PORT: number;
   LOG_LEVEL: string;
   ADMIN_TOKEN?: string;
@@ -137,7 +136,7 @@ interface Environment {
   HTTP_REQUEST_TIMEOUT_MS: number;
   HTTP_SILENCE_TIMEOUT_MS: number;
   STREAM_MAX: number;
-  CORS_ORIGIN?: string;
+  CORS_ORIGIN?: string[];
   SYNC_WAIT_MS: number;
   SYNC_WAIT_MAX_MS: number;
   SYNC_MAX_WAITING: number;
@@ -192,10 +191,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
   if (error) throw new ConfigError(error.details.map((detail) => describe(detail)).join('\n'));
   const settings: Environment = value;
   const onHeroku = given.DYNO !== undefined;
+  const host = settings.HOST ?? (settings.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1');
   return deepFreeze({
     environment: settings.NODE_ENV,
     isProduction: settings.NODE_ENV === 'production',
-    host: settings.HOST ?? (settings.NODE_ENV === 'production' ? '0.0.0.0' : '127.0.0.1'),
+    host,
     port: settings.PORT,
     logLevel: settings.LOG_LEVEL,
     adminToken: settings.ADMIN_TOKEN,
@@ -214,8 +214,13 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     requestSilenceMs: settings.HTTP_SILENCE_TIMEOUT_MS,
     /** The most streams that one api process keeps open. */
     streamMax: settings.STREAM_MAX,
-    /** Origins of web apps that may call the API from a browser. */
-    corsOrigins: settings.CORS_ORIGIN?.split(',') ?? [],
+    /** What a browser may be made to do here. */
+    browsers: {
+      host,
+      allowedHosts: settings.ALLOWED_HOSTS,
+      /** Origins of pages that may call the API; * for any. */
+      corsOrigins: settings.CORS_ORIGIN ?? [],
+    },
     database: {
       url: settings.DATABASE_URL,
       poolSize: settings.DATABASE_POOL_SIZE,

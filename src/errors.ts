@@ -29,6 +29,18 @@ export const ERROR_KINDS = {
     isRetryable: false,
     advice: 'Send ADMIN_TOKEN as bearer token, or as the password of basic auth.',
   },
+  host_not_allowed: {
+    status: 403,
+    title: 'This host name is not served here',
+    isRetryable: false,
+    advice: 'Use an address of the server; a further name of it belongs in ALLOWED_HOSTS.',
+  },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Pages of this origin may not write here',
+    isRetryable: false,
+    advice: 'Call the API from a page of its own origin, or list the origin in CORS_ORIGIN.',
+  },
   not_found: {
     status: 404,
     title: 'There is no such thing here',
@@ -93,6 +105,13 @@ export const ERROR_KINDS = {
     title: 'The headers of the request are too large',
     isRetryable: false,
     advice: 'Send fewer and shorter headers.',
+  },
+  upgrade_required: {
+    status: 426,
+    title: 'This address is that of a WebSocket',
+    isRetryable: false,
+    advice:
+      'Connect with a WebSocket client; a proxy in between must speak HTTP/1.1 and pass on Upgrade and Connection.',
   },
   too_many_pending: {
     status: 429,

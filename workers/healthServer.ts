@@ -2,6 +2,7 @@
 // /metrics for Prometheus, protected like the api's.
 import { createServer, type ServerResponse } from 'node:http';
 import { type AdminRule, refuseStranger } from '../src/adminAccess.js';
+import { type BrowserAccess, isWriteMethod } from '../src/browserAccess.js';
 import { type ApiError, describeProblem, ERROR_KINDS } from '../src/errors.js';
 import { type Listening, listen } from '../src/listen.js';
 import { describeError, type Logger } from '../src/logger.js';
@@ -15,6 +16,7 @@ export interface HealthServerDeps {
   logger: Logger;
   newId: () => string;
   admin: AdminRule;
+  browserAccess: BrowserAccess;
   host: string;
   port: number;
 }
@@ -25,7 +27,9 @@ export function startHealthServer(deps: HealthServerDeps): Promise<Listening> {
     const answer = (status: number, state: string) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ status: state }));
     const path = request.url?.split('?')[0];
-    if (path === '/health/live') answer(200, 'ok');
+    const refusal = deps.browserAccess.refuse(request, isWriteMethod(request.method));
+    if (refusal !== undefined) refuse(response, refusal, deps.newId());
+    else if (path === '/health/live') answer(200, 'ok');
     else if (path === '/metrics') void answerMetrics(deps, response, request.headers.authorization);
     else if (path !== '/health/ready') answer(404, 'unknown address');
     else {

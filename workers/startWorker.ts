@@ -1,6 +1,7 @@
 // Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
 // with `shutdown`, jobs first.
 import type { Config } from '../config/index.js';
+import { createBrowserAccess } from '../src/browserAccess.js';
 import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
 import { createFigures } from '../src/metrics/figures.js';
@@ -83,7 +84,16 @@ export async function startWorker(
   const { healthPort: port } = config.worker;
   if (port !== undefined) {
     const address = { host: config.host, port };
-    const health = await startHealthServer({ database, metrics, logger, newId, admin: config, ...address });
+    const browserAccess = createBrowserAccess(config.browsers);
+    const health = await startHealthServer({
+      database,
+      metrics,
+      logger,
+      newId,
+      admin: config,
+      browserAccess,
+      ...address,
+    });
     shutdown.push('health checks', () => health.close());
   }
   logger.info('worker is running', { queue: queue.kind, concurrency });

@@ -12,6 +12,7 @@ import { createReadOutcomes } from '../../src/api/readingOutcomes.js';
 import { createReadPage } from '../../src/api/sharedPages.js';
 import { createTails } from '../../src/api/tails.js';
 import { createToldBatches } from '../../src/api/toldBatches.js';
+import { createBrowserAccess } from '../../src/browserAccess.js';
 import { connect } from '../../src/connect.js';
 import { listen } from '../../src/listen.js';
 import { createLogger } from '../../src/logger.js';
@@ -78,6 +79,7 @@ const enqueue = async (jobs: ApplyJob[]) => {
 };
 const app = createApp({
   config,
+  browserAccess: createBrowserAccess(config.browsers),
   database,
   accept: createAccept(database),
   readOutcomes: createReadOutcomes(database, config.responseLimitBytes),

@@ -1,10 +1,11 @@
 // The Express application: middleware and routes in one place. It never listens; main.ts does.
-import cors from 'cors';
 import express, { type Express } from 'express';
 import { createDashboard, DASHBOARD_PATH } from './dashboard.js';
 import { requireUtf8Body } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { adminOnly } from './middleware/adminOnly.js';
+import { allowOrigins } from './middleware/allowOrigins.js';
+import { checkBrowser } from './middleware/checkBrowser.js';
 import { problemHandler, unknownAddress } from './middleware/problem.js';
 import { requestContext } from './middleware/requestContext.js';
 import { shedLoad } from './middleware/shedLoad.js';
@@ -17,6 +18,7 @@ import { queueRoutes } from './routes/queue.js';
 import { serviceRoutes } from './routes/service.js';
 import { streamRoutes } from './routes/stream.js';
 import { taskRoutes } from './routes/tasks.js';
+import { socketRoutes } from './socket.js';
 
 /** Builds the application on its dependencies. */
 export function createApp(deps: ApiDeps): Express {
@@ -26,7 +28,9 @@ export function createApp(deps: ApiDeps): Express {
   // An answer holds the state of this moment; hashing it for an ETag would cost more than sending it.
   app.disable('etag');
   app.use(requestContext(deps));
-  allowOrigins(app, deps.config.corsOrigins);
+  app.use(checkBrowser(deps.browserAccess));
+  const { corsOrigins } = deps.config.browsers;
+  if (corsOrigins.length > 0) app.use('/api', allowOrigins(corsOrigins));
   // Before everything else: what is refused should cost as little as it can.
   app.use(shedLoad(deps.admission, deps.config.bodyLimitBytes, answerProblem));
   app.use(serviceRoutes(deps), metricsRoutes(deps));
@@ -34,28 +38,11 @@ export function createApp(deps: ApiDeps): Express {
     requireUtf8Body(bytes, charset);
   app.use('/api', express.json({ limit: deps.config.bodyLimitBytes, verify }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
-  app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps));
+  app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps), socketRoutes());
   mountDashboard(app, deps);
   app.use(unknownAddress);
   app.use(answerProblem);
   return app;
-}
-
-/** Without CORS_ORIGIN no browser may read an answer from another origin, nor send JSON from there. */
-function allowOrigins(app: Express, origins: readonly string[]) {
-  if (origins.length === 0) return;
-  const exposedHeaders = [
-    'ETag',
-    'Link',
-    'Location',
-    'Preference-Applied',
-    'Retry-After',
-    'Sync-Cursor',
-    'Sync-Pending',
-    'X-Request-Id',
-  ];
-  const origin = origins.includes('*') ? '*' : [...origins];
-  app.use('/api', cors({ origin, exposedHeaders, maxAge: 600 }));
 }
 
 function mountDashboard(app: Express, deps: ApiDeps) {

@@ -1,9 +1,10 @@
 // Requests that never become one: that cannot be parsed, or that are late. Each gets the problem that any other failure gets, and its
 // connection is closed. Node closes all that are late in the same moment in one turn of the event loop, some 200 us each: 2,000 slow clients
 // that had come together held everybody else up for a quarter of a second. Here they are closed a few at a time.
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { ApiError, describeProblem, ERROR_KINDS, retryAfterS } from '../errors.js';
+import { ApiError, retryAfterS } from '../errors.js';
+import { problemText } from './problemText.js';
 
 /** The code of Node's error for a request that is not whole in time; slow bodies are given it as well. */
 export const LATE = 'ERR_HTTP_REQUEST_TIMEOUT';
@@ -48,18 +49,6 @@ export function closeBrokenRequests(server: Server, deps: { newId: () => string;
   function answerOf(problem: ApiError, begun: ServerResponse | undefined): string {
     const headers = begun === undefined || begun.headersSent ? {} : begun.getHeaders();
     const requestId = String(headers['x-request-id'] ?? deps.newId());
-    const retryAfter = retryAfterS(problem.code, deps.random());
-    const body = JSON.stringify(describeProblem(problem, requestId, retryAfter));
-    const { status } = ERROR_KINDS[problem.code];
-    const lines = Object.entries({
-      ...headers,
-      'x-request-id': requestId,
-      'content-type': 'application/problem+json; charset=utf-8',
-      'content-length': Buffer.byteLength(body),
-      ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
-      connection: 'close',
-    });
-    const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-    return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n${body}`;
+    return problemText(problem, requestId, retryAfterS(problem.code, deps.random()), headers);
   }
 }

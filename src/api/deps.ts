@@ -1,5 +1,6 @@
 // What the routes work with, built once by the entry file and passed on as an argument.
 import type { Config } from '../../config/index.js';
+import type { BrowserAccess } from '../browserAccess.js';
 import type { Logger } from '../logger.js';
 import type { ApiMetrics } from '../metrics/apiMetrics.js';
 import type { Producer } from '../queue/producer.js';
@@ -17,6 +18,8 @@ import type { ToldBatches } from './toldBatches.js';
 
 export interface ApiDeps {
   config: Config;
+  /** Which requests of browsers are served. */
+  browserAccess: BrowserAccess;
   database: Database;
   accept: Accept;
   readOutcomes: ReadOutcomes;

@@ -3,6 +3,7 @@
 // would answer, and {type: "error", ref?, problem} with the problem that HTTP would answer.
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { type RequestHandler, Router } from 'express';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ApiError, describeProblem, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
@@ -10,12 +11,15 @@ import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
 import { decodeUtf8 } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { follow, openLiveFeed } from './follow.js';
+import { route } from './middleware/methods.js';
 import { toApiError } from './problem.js';
+import { problemText } from './problemText.js';
 import { awaitBatch, readEnvelope, storeBatch } from './pushBatch.js';
 import { invalidRequest } from './request.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
 
 const SOCKET_PATH = '/api/sync/ws';
+/** The host of an address does not matter here. */
 const BASE = 'http://localhost';
 
 /** Batches of one socket that are under way at once; one more is refused, and can be sent again. */
@@ -27,19 +31,29 @@ const CLOSE_LIMIT_MS = 2_000;
 /** Takes upgrades of an HTTP server to SOCKET_PATH. @returns closes all sockets */
 export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: deps.config.bodyLimitBytes });
+  sockets.on('wsClientError', ({ message }: Error, connection: Duplex) => {
+    const headers = { 'Sec-WebSocket-Version': '13' };
+    refuse(connection, new ApiError('invalid_request', `This is no WebSocket handshake: ${message}.`, { headers }));
+  });
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     // Node takes its own listener off an upgraded connection: without one a reset would end the process.
     connection.on('error', () => connection.destroy());
-    const address = URL.canParse(request.url ?? '/', BASE) ? new URL(request.url ?? '/', BASE) : undefined;
-    const refused = refusal(deps, request, address);
-    if (refused !== undefined || address === undefined) {
-      connection.end(`HTTP/1.1 ${refused}\r\nConnection: close\r\n\r\n`);
-      return;
+    try {
+      const { searchParams } = readAddress(deps, request);
+      sockets.handleUpgrade(request, connection, head, (socket) => {
+        void serve(deps, socket, searchParams.get('cursor') ?? undefined);
+      });
+    } catch (error) {
+      refuse(connection, toApiError(error, deps.config.bodyLimitBytes));
     }
-    sockets.handleUpgrade(request, connection, head, (socket) => {
-      void serve(deps, socket, address.searchParams.get('cursor') ?? undefined);
-    });
   });
+
+  function refuse(connection: Duplex, error: ApiError) {
+    const requestId = deps.newId();
+    deps.logger.info('an upgrade was refused', { requestId, code: error.code, detail: error.detail });
+    connection.end(problemText(error, requestId, retryAfterS(error.code, deps.random())));
+  }
+
   return () =>
     new Promise((resolve) => {
       for (const socket of sockets.clients) socket.close(1001, 'the server stops');
@@ -53,16 +67,42 @@ export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void>
     });
 }
 
-/** A page of another origin may open a socket without asking (there is no CORS for them), so its origin is looked at here. */
-function refusal(deps: ApiDeps, request: IncomingMessage, address: URL | undefined): string | undefined {
-  if (address === undefined) return '400 Bad Request';
-  if (address.pathname !== SOCKET_PATH) return '404 Not Found';
-  if (deps.stopping.aborted) return '503 Service Unavailable';
-  const { origin, host } = request.headers;
-  const allowed = deps.config.corsOrigins;
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return undefined;
-  return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
+/**
+ * The address of an upgrade that may go on. A page of another origin may open a socket without asking (there is no CORS for them) and push
+ * over it: it counts as a write.
+ * @throws ApiError
+ */
+function readAddress(deps: ApiDeps, request: IncomingMessage): URL {
+  const refusal = deps.browserAccess.refuse(request, true);
+  if (refusal !== undefined) throw refusal;
+  const target = request.url ?? '/';
+  if (!URL.canParse(target, BASE)) {
+    throw invalidRequest([{ field: 'address', message: 'the address of the request makes no URL' }]);
+  }
+  const address = new URL(target, BASE);
+  // As Express compares addresses.
+  if (address.pathname.replace(/\/$/, '').toLowerCase() !== SOCKET_PATH) {
+    throw new ApiError('not_found', `There is no WebSocket at ${address.pathname}; it is at ${SOCKET_PATH}.`);
+  }
+  if (deps.stopping.aborted) throw new ApiError('unavailable', 'This server is stopping; connect again.');
+  return address;
 }
+
+/** The same address without an upgrade. */
+export function socketRoutes(): Router {
+  const router = Router();
+  route(router, SOCKET_PATH, { get: requireUpgrade });
+  return router;
+}
+
+const requireUpgrade: RequestHandler = (_request, response) => {
+  const headers = { Upgrade: 'websocket', Connection: [response.get('Connection') ?? [], 'Upgrade'].flat().join(', ') };
+  throw new ApiError(
+    'upgrade_required',
+    'This is the address of a WebSocket, and the request did not ask for one. If your client did, a proxy in front took the headers Upgrade and Connection away: it must speak HTTP/1.1 to this server and pass them on.',
+    { headers },
+  );
+};
 
 async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefined): Promise<void> {
   const controller = new AbortController();

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
+import { createBrowserAccess } from '../browserAccess.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
 import type { Logger } from '../logger.js';
@@ -61,6 +62,7 @@ export async function startApi(
   const admission = startAdmission(config.admission, { database, metrics, logger, shutdown });
   const deps = {
     config,
+    browserAccess: createBrowserAccess(config.browsers),
     database,
     accept: createAccept(database),
     readOutcomes: createReadOutcomes(database, config.responseLimitBytes),

@@ -111,7 +111,7 @@ describe('the WebSocket', () => {
   it('survives upgrades that make no sense, and peers that are gone before they are refused', async () => {
     const { hostname, port } = new URL(system.url);
     const upgrade = (target: string) =>
-      `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+      `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
     const refused = connect(Number(port), hostname);
     refused.write(upgrade('//'));
     const [answer] = await once(refused, 'data');

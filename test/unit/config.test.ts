@@ -44,6 +44,94 @@ describe('configuration', () => {
     expect(message).to.match(/SYNC_BATCH_SIZE must be greater than or equal to 1/);
   });
 
+  describe('CORS_ORIGIN', () => {
+    for (const [given, origins] of [
+      ['*', ['*']],
+      ['https://app.example.com', ['https://app.example.com']],
+      ['https://app.example.com/', ['https://app.example.com']],
+      ['HTTPS://App.Example.com:443', ['https://app.example.com']],
+      ['http://localhost:80,http://localhost:3000', ['http://localhost', 'http://localhost:3000']],
+      [' https://a.example , https://b.example,', ['https://a.example', 'https://b.example']],
+      ['https://b\u00fccher.example', ['https://xn--bcher-kva.example']],
+      ['http://[::1]:3000', ['http://[::1]:3000']],
+      ['http://192.0.2.7:8080', ['http://192.0.2.7:8080']],
+      ['capacitor://localhost', ['capacitor://localhost']],
+      ['tauri://localhost,http://tauri.localhost', ['tauri://localhost', 'http://tauri.localhost']],
+      ['ionic://localhost', ['ionic://localhost']],
+      ['app://obsidian.md', ['app://obsidian.md']],
+      ['app://.', ['app://.']],
+      ['chrome-extension://MFFFPOGEGJFLFPFLABCDKIOAOBKGJHPL', ['chrome-extension://mfffpogegjflfpflabcdkioaobkgjhpl']],
+      [
+        'moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc/',
+        ['moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc'],
+      ],
+      ['file://', ['file://']],
+      ['null', ['null']],
+      ['https://a.example,https://a.example/', ['https://a.example']],
+    ] as const) {
+      it(`takes ${given} as what a browser sends: ${origins.join(' and ')}`, () => {
+        expect(loadConfig({ CORS_ORIGIN: given }).browsers.corsOrigins).to.deep.equal(origins);
+      });
+    }
+
+    for (const [given, why] of [
+      ['https://*.example.com', /has a \*, which stands only for all origins; list each one/],
+      ['https://a.example,*', /\* stands for all and goes alone/],
+      ['https://app.example.com/tasks', /has more than scheme, host and port/],
+      ['https://app.example.com//', /has more than/],
+      ['https://app.example.com?x=1', /has more than/],
+      ['https://me@app.example.com', /has more than/],
+      ['capacitor://localhost/app', /has more than/],
+      ['app.example.com', /does not begin with a scheme/],
+      ['localhost:3000', /does not begin with a scheme/],
+      ['https:app.example.com', /does not begin with a scheme/],
+      ['//app.example.com', /does not begin with a scheme/],
+      ['wss://app.example.com', /is not where pages come from/],
+      ['https://', /is not an origin/],
+      ['https://a b.example', /is not an origin/],
+      ['https://a.example;https://b.example', /has more than|is not an origin/],
+      ['https://a.example https://b.example', /has more than/],
+      ['https://app.example.com:99999', /is not an origin/],
+      ['app://loc al', /is not an origin/],
+      [',', /names nothing/],
+    ] as const) {
+      it(`refuses ${given}, which no browser sends, with a sentence`, () => {
+        expect(refusal({ CORS_ORIGIN: given }))
+          .to.match(/^CORS_ORIGIN must be \* or origins like /)
+          .and.to.match(why);
+      });
+    }
+  });
+
+  describe('ALLOWED_HOSTS', () => {
+    for (const [given, hosts] of [
+      ['*', ['*']],
+      ['Sync.Example.com., .example.org', ['sync.example.com', '.example.org']],
+      ['b\u00fccher.example', ['xn--bcher-kva.example']],
+      ['192.0.2.7,[2001:DB8::0:1],2001:db8::2', ['192.0.2.7', '2001:db8::1', '2001:db8::2']],
+      ['api', ['api']],
+    ] as const) {
+      it(`takes ${given}`, () => {
+        expect(loadConfig({ ALLOWED_HOSTS: given }).browsers.allowedHosts).to.deep.equal(hosts);
+      });
+    }
+
+    for (const [given, why] of [
+      ['*.example.com', /is written \.example\.com here/],
+      ['https://sync.example.com', /has a scheme or a path/],
+      ['sync.example.com/x', /has a scheme or a path/],
+      ['sync.example.com:5000', /has a port/],
+      ['a b', /is not a host/],
+      ['a,*', /goes alone/],
+    ] as const) {
+      it(`refuses ${given} with a sentence`, () => {
+        expect(refusal({ ALLOWED_HOSTS: given }))
+          .to.match(/^ALLOWED_HOSTS must be \* or hosts like /)
+          .and.to.match(why);
+      });
+    }
+  });
+
   it('never repeats a secret', () => {
     const message = refusal({ DATABASE_URL: 'mysql://user:hunter2@host/db', ADMIN_TOKEN: 'hunter2' });
     expect(message).to.match(/DATABASE_URL must start with postgres:\/\/ or postgresql:\/\//);

@@ -25,6 +25,9 @@ export function problemHandler(deps: {
       logger.error('a request failed', { requestId, ...describeError(error), stack: describeStack(error) });
     } else if (known.code === 'unavailable') {
       logger.warn('a request could not be served', { requestId, ...describeError(error) });
+    } else if (known.code === 'host_not_allowed' || known.code === 'origin_not_allowed') {
+      // Whoever forgot to list a name of their own looks here; the page that asked shows nothing of the answer.
+      logger.warn('a browser was refused', { requestId, code: known.code, detail: known.detail });
     }
     if (response.headersSent) return next(error);
     const retryAfter = retryAfterS(known.code, deps.random());

@@ -90,7 +90,7 @@ export const RAW_FRAMES: readonly Buffer[] = [
   // A close with one byte, with a code that nobody may send.
   frame(0x88, 0x81, 0, 0, 0, 0, 0x03),
   frame(0x88, 0x82, 0, 0, 0, 0, 0x03, 0xec),
-  Buffer.from('GET / HTTP/1.1\r\nHost: a\r\n\r\n'),
+  Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'),
 ];
 
 /** Shakes hands, sends bytes, and returns what came back until either side closed. */

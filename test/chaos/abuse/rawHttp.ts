@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 
 const JSON_BODY = '{"items":[{"client_id":"raw","operation":"delete","data":{"id":"raw"}}]}';
 
-const post = (headers: string, body: string) => `POST /api/sync/batch HTTP/1.1\r\nHost: a\r\n${headers}\r\n${body}`;
+const post = (headers: string, body: string) =>
+  `POST /api/sync/batch HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n${body}`;
 
 /** Each as it goes on the wire; the connection is then ended from our side. */
 export const RAW_REQUESTS: readonly string[] = [
@@ -14,29 +15,29 @@ export const RAW_REQUESTS: readonly string[] = [
   'GET / HTTP/9.9\r\n\r\n',
   'GET / HTTP/1.1\r\n\r\n',
   'GET / HTTP/1.0\r\n\r\n',
-  'GET / HTTP/1.1\nHost: a\n\n',
-  'GET http://elsewhere.example/api/tasks HTTP/1.1\r\nHost: a\r\n\r\n',
-  'GET //[::1/api/tasks HTTP/1.1\r\nHost: a\r\n\r\n',
-  'GET api/tasks HTTP/1.1\r\nHost: a\r\n\r\n',
-  'GET /api/tasks\x00 HTTP/1.1\r\nHost: a\r\n\r\n',
-  'GET /api/ta sks HTTP/1.1\r\nHost: a\r\n\r\n',
-  'GET /api/tasks?\xff\xfe HTTP/1.1\r\nHost: a\r\n\r\n',
-  'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n',
-  'CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n',
+  'GET / HTTP/1.1\nHost: localhost\n\n',
+  'GET http://elsewhere.example/api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET //[::1/api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET api/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET /api/tasks\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET /api/ta sks HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET /api/tasks?\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'CONNECT a:443 HTTP/1.1\r\nHost: localhost\r\n\r\n',
   'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-  `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-  `GET / HTTP/1.1\r\nHost: a\r\n${'X: y\r\n'.repeat(3_000)}\r\n`,
-  `GET / HTTP/1.1\r\nHost: a\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
-  'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\nX\x00Y: z\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\n: empty\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-maybe\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n',
-  'GET /api/sync/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
-  'GET /api/sync/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 99\r\nSec-WebSocket-Key: x\r\n\r\n',
-  'GET //[ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  `GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  `GET / HTTP/1.1\r\nHost: localhost\r\n${'X: y\r\n'.repeat(3_000)}\r\n`,
+  `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
+  'GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\nX\x00Y: z\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\n: empty\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\nExpect: 200-maybe\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n',
+  'GET /api/sync/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  'GET /api/sync/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 99\r\nSec-WebSocket-Key: x\r\n\r\n',
+  'GET //[ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
   post('Content-Length: -1\r\n', JSON_BODY),
   post('Content-Length: 99999999999999999999\r\n', JSON_BODY),
   post('Content-Length: 1e3\r\n', JSON_BODY),
@@ -53,9 +54,9 @@ export const RAW_REQUESTS: readonly string[] = [
   post('Transfer-Encoding: nonsense\r\n', JSON_BODY),
   post(
     `Content-Type: application/json\r\nContent-Length: ${JSON_BODY.length}\r\n`,
-    `${JSON_BODY}GET / HTTP/1.1\r\nHost: a\r\n\r\n`,
+    `${JSON_BODY}GET / HTTP/1.1\r\nHost: localhost\r\n\r\n`,
   ),
-  `${'GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200)}`,
+  `${'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(200)}`,
 ];
 
 /** Sends bytes (latin1) and returns all that comes back until either side closes. */

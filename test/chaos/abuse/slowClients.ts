@@ -27,8 +27,8 @@ interface Order {
 
 const DRIP_EVERY_MS = 2_000;
 const BEGINNINGS: Record<Slowness, string> = {
-  headers: 'GET /api/tasks HTTP/1.1\r\nHost: a\r\nX-Slow: ',
-  body: 'POST /api/sync/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"items":[',
+  headers: 'GET /api/tasks HTTP/1.1\r\nHost: localhost\r\nX-Slow: ',
+  body: 'POST /api/sync/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"items":[',
   silent: '',
 };
 
