@@ -5,14 +5,15 @@ import { type DatabaseAddress, resolveDatabaseAddress } from './databaseAddress.
 import { describeError, type Logger } from './logger.js';
 import type { Shutdown } from './shutdown.js';
 import { type Database, openDatabase } from './storage/database.js';
-import { readLastOperationId } from './storage/lastOperation.js';
 import { isMigrated } from './storage/migrate.js';
+import { readReached } from './storage/readChanges.js';
 import { classifyFault } from './sync/retryPolicy.js';
 
 const RETRY_MS = 1_000;
 
 /**
  * Opens the database once it answers and has its schema, and registers its closing.
+ * @returns also which database it is: see FeedHead
  * @throws what is no transient fault
  */
 export async function waitForDatabase(
@@ -21,7 +22,7 @@ export async function waitForDatabase(
   processName: string,
   logger: Logger,
   shutdown: Shutdown,
-): Promise<{ database: Database; address: DatabaseAddress }> {
+): Promise<{ database: Database; address: DatabaseAddress; incarnation: string }> {
   let lastReason = '';
   const sayOnce = (reason: string) => {
     if (reason !== lastReason) logger.warn(reason);
@@ -45,8 +46,9 @@ async function tryOpen(url: string, options: Config['database'], processName: st
     database = openDatabase(address, options, processName);
     if (await isMigrated(database)) {
       // A process that only serves the feed accepts and applies none, and would plan each of its pages anew.
-      database.sawOperation(await readLastOperationId(database));
-      return { database, address };
+      const { lastOperationId, incarnation } = await readReached(database, []);
+      database.sawOperation(lastOperationId ?? 0);
+      return { database, address, incarnation };
     }
     say('the database lacks the schema of this version; waiting for `npm run db:migrate`');
   } catch (error) {

@@ -5,11 +5,14 @@ import type { Logger } from './logger.js';
 import { queueAddress } from './queue/backend.js';
 import { createProducer } from './queue/producer.js';
 import type { Shutdown } from './shutdown.js';
+import { createTimeLine } from './timeLine.js';
 
 /** Connects, and registers the closing. */
 export async function connect(config: Config, processName: string, logger: Logger, shutdown: Shutdown) {
   const url = requireDatabaseUrl(config);
-  const { database, address } = await waitForDatabase(url, config.database, processName, logger, shutdown);
+  const { database, address, incarnation } = await waitForDatabase(url, config.database, processName, logger, shutdown);
+  const timeLine = createTimeLine(incarnation, logger);
+  timeLine.onChange(database.startOver);
   const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
   const producer = createProducer(queue, logger, {
     timeoutMs: config.queue.commandTimeoutMs,
@@ -18,5 +21,5 @@ export async function connect(config: Config, processName: string, logger: Logge
   shutdown.push('queue', () => producer.close());
   // Else the first batches would miss a queue that is only not connected yet.
   await producer.settle();
-  return { database, address, queue, producer };
+  return { database, address, timeLine, queue, producer };
 }

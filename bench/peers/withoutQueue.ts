@@ -35,9 +35,9 @@ const logger = createLogger({ level: config.logLevel, process: 'api' });
 const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
 stopOnSignals(shutdown);
 // The queue is opened, because the wiring wants one, and never used.
-const { database, address, producer } = await connect(config, 'bench', logger, shutdown);
-const levels = createLevels(database, logger);
-const toldBatches = createToldBatches(newId());
+const { database, timeLine, address, producer } = await connect(config, 'bench', logger, shutdown);
+const levels = createLevels(database, timeLine, logger);
+const toldBatches = createToldBatches(newId(), timeLine);
 const clock = createServerClock(Date.now);
 const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
 const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'bench starts');
@@ -54,9 +54,9 @@ const processJob = createJobProcessor({
   outcomesMax: 100,
   startGuard: createStartGuard(marks, logger),
   onFailed: () => undefined,
-  onApplied: (workspaceId, { seq, lastId, settled, told }) => {
+  onApplied: (workspaceId, { seq, incarnation, lastId, settled, told }) => {
     for (const outcomes of told.values()) toldBatches.receive(outcomes);
-    levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [] });
+    levels.receive({ workspaceId, seq, settledUpTo: lastId, batchIds: [], incarnation });
     logger.info('operations were applied', { workspaceId, settled, seq });
   },
 });
@@ -81,13 +81,14 @@ const app = createApp({
   config,
   browserAccess: createBrowserAccess(config.browsers),
   database,
+  timeLine,
   accept: createAccept(database),
-  readOutcomes: createReadOutcomes(database, config.responseLimitBytes),
-  readPage: createReadPage(database),
+  readOutcomes: createReadOutcomes(database, timeLine, config.responseLimitBytes),
+  readPage: createReadPage(database, timeLine),
   producer: { ...producer, enqueue },
   levels,
   toldBatches,
-  tails: createTails(database, levels, logger),
+  tails: createTails({ database, timeLine, levels, logger }),
   streams: createOpenStreams(config.streamMax, metrics.streams),
   wakeUps: { outcomesMax: 0, publish: levels.receive, close: async () => undefined },
   logger,

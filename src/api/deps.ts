@@ -7,6 +7,7 @@ import type { Producer } from '../queue/producer.js';
 import type { WakeUpPublisher } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import type { ServerClock } from '../sync/clock.js';
+import type { TimeLine } from '../timeLine.js';
 import type { Accept } from './accepting.js';
 import type { Admission } from './admission/admission.js';
 import type { Levels } from './levels.js';
@@ -21,6 +22,7 @@ export interface ApiDeps {
   /** Which requests of browsers are served. */
   browserAccess: BrowserAccess;
   database: Database;
+  timeLine: TimeLine;
   accept: Accept;
   readOutcomes: ReadOutcomes;
   readPage: ReadPage;

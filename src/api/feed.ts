@@ -1,14 +1,25 @@
 // The change feed as routes use it: cursors become positions and back, and pages are cut so that nothing is skipped or shown twice.
 import { ApiError } from '../errors.js';
 import type { Database } from '../storage/database.js';
-import { FeedCompacted, readFeedHead } from '../storage/readChanges.js';
+import { readFeedHead } from '../storage/readChanges.js';
 import type { WrittenTask } from '../storage/writeTask.js';
-import { type FeedPosition, feedScope, readCursor, writeCursor } from '../sync/cursor.js';
+import {
+  FeedCompacted,
+  type FeedPosition,
+  FeedReplaced,
+  feedScope,
+  readCursor,
+  requireSameFeed,
+  writeCursor,
+} from '../sync/cursor.js';
+import type { TimeLine } from '../timeLine.js';
 import { invalidRequest } from './request.js';
 import type { PageForm, ReadPage } from './sharedPages.js';
 
 export interface Feed {
   workspaceId: string;
+  /** Of the database in which it was opened: see FeedHead. */
+  incarnation: string;
   /** What cursors of this feed carry. */
   scope: string;
   /** Only the live tasks of this bucket of the digest; undefined: the whole feed. */
@@ -25,7 +36,7 @@ export interface Feed {
  * @throws ApiError invalid_request for a text that is no cursor, cursor_expired for one that cannot be continued
  */
 export async function openFeed(
-  database: Database,
+  { database, timeLine }: { database: Database; timeLine: TimeLine },
   workspaceId: string,
   cursor: string | undefined,
   bucket?: number,
@@ -36,9 +47,10 @@ export async function openFeed(
       { field: 'cursor', message: 'cursor is not one that this server gave; leave it out to bootstrap' },
     ]);
   }
-  const head = await readFeedHead(database, workspaceId);
-  const scope = feedScope(head.incarnation, workspaceId, bucket);
-  const feed = { workspaceId, scope, bucket, headSeq: head.seq };
+  const head = await timeLine.follow(() => readFeedHead(database, workspaceId));
+  const { incarnation } = head;
+  const scope = feedScope(incarnation, workspaceId, bucket);
+  const feed = { workspaceId, incarnation, scope, bucket, headSeq: head.seq };
   if (sent === undefined) return { ...feed, position: { seq: 0, liveUntil: head.seq } };
   if (sent.scope !== scope || sent.seq > head.seq) throw expired(FOREIGN);
   if (bucket !== undefined) return { ...feed, position: { seq: sent.seq, liveUntil: 0 } };
@@ -47,6 +59,7 @@ export async function openFeed(
   return { ...feed, position: { seq: sent.seq, liveUntil: sent.liveUntil } };
 }
 
+const REPLACED = 'the database was restored from a backup, or a standby took over';
 const FOREIGN = 'it belongs to another database, workspace or bucket';
 const COMPACTED = 'deletions after it were compacted';
 
@@ -68,19 +81,33 @@ export interface FeedPage {
 
 /**
  * Reads at most `limit` changes from where the feed stands.
- * @throws ApiError cursor_expired when compaction has passed it meanwhile
+ * @throws ApiError cursor_expired when compaction has passed it meanwhile, or the database is another one
  */
 export async function readFeedPage(readPage: ReadPage, feed: Feed, form: PageForm): Promise<FeedPage> {
-  const { workspaceId, bucket, position } = feed;
-  const page = await readPage(workspaceId, { ...position, bucket }, form).catch((error: unknown) => {
-    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
-  });
+  const { workspaceId, incarnation, bucket, position } = feed;
+  const page = await readPage(workspaceId, { ...position, bucket, incarnation }, form);
+  requireContinuation(page, { ...position, incarnation, withoutTombstones: bucket !== undefined });
   const { bytes, count, hasMore } = page;
   const lastSeq = page.lastSeq ?? position.seq;
-  // The head was read before the page: at the end of the feed everything up to it has been seen, tombstones left out included.
-  const seq = hasMore ? lastSeq : Math.max(lastSeq, feed.headSeq);
+  // At the end of the feed everything up to the head of that snapshot has been seen, tombstones left out included.
+  const seq = hasMore ? lastSeq : Math.max(lastSeq, page.seq);
   const liveUntil = seq >= position.liveUntil ? 0 : position.liveUntil;
   return { bytes, count, hasMore, next: { ...feed, position: { seq, liveUntil } } };
+}
+
+/** Before something that was read is sent later. @throws ApiError cursor_expired when the database is another one by now */
+export function requireCurrentFeed(timeLine: TimeLine, { incarnation }: Feed): void {
+  if (timeLine.current() !== incarnation) throw expired(REPLACED);
+}
+
+/** @throws ApiError cursor_expired */
+function requireContinuation(...read: Parameters<typeof requireSameFeed>) {
+  try {
+    requireSameFeed(...read);
+  } catch (error) {
+    if (error instanceof FeedReplaced) throw expired(REPLACED);
+    throw error instanceof FeedCompacted ? expired(COMPACTED) : error;
+  }
 }
 
 /** Makes the cursors of a workspace's seqs. @param incarnation see FeedHead */

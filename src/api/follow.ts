@@ -1,7 +1,7 @@
 // Following a feed live, whatever carries the events: changes chained by their cursors, and how far batches are. The reader's pace sets
 // ours: at most one short read of changes waits for it, and one that takes nothing is told to start over and let go.
 import type { BatchProgress } from '../storage/readBatch.js';
-import { FeedCompacted } from '../storage/readChanges.js';
+import { FeedCompacted, FeedReplaced } from '../sync/cursor.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
 import { cursorOf, type Feed, openFeed } from './feed.js';
@@ -25,35 +25,45 @@ export interface EventSink {
  * @throws ApiError as openFeed does
  */
 export async function openLiveFeed(deps: ApiDeps, workspaceId: string, cursor: string | undefined): Promise<Feed> {
-  const feed = await openFeed(deps.database, workspaceId, cursor);
+  const feed = await openFeed(deps, workspaceId, cursor);
   return cursor === undefined ? { ...feed, position: { seq: feed.headSeq, liveUntil: 0 } } : feed;
 }
 
-/** Sends `ready`, then changes and batch progress until `signal` aborts or the reader is too slow. */
-export async function follow(deps: ApiDeps, sink: EventSink, start: Feed, signal: AbortSignal): Promise<void> {
+/** Why a stream ends that the reader could have gone on with: he was told to resync, or `signal` aborted. */
+export type FollowEnd = 'aborted' | ResyncReason;
+
+/** `too slow`: he comes back with his last cursor. The others have to bootstrap. */
+type ResyncReason = 'too slow' | 'compacted' | 'restored';
+
+/** Sends `ready`, then changes and batch progress until `signal` aborts, the reader is too slow, or the feed cannot be continued. */
+export async function follow(deps: ApiDeps, sink: EventSink, start: Feed, signal: AbortSignal): Promise<FollowEnd> {
   const waiting: BatchProgress[] = [];
   const onBatch = (progress: BatchProgress) => {
     waiting.push(progress);
     if (waiting.length > BATCHES_WAITING_MAX) waiting.shift();
   };
-  const tail = deps.tails.follow(start.workspaceId, Math.max(start.position.seq, start.headSeq), onBatch);
+  const tail = deps.tails.follow(start, onBatch);
   let at = { feed: start, cursor: cursorOf(start) };
   sink.send('ready', { cursor: at.cursor, server_time: fromMicros(deps.clock.nowMicros()) }, at.cursor);
+  const resync = (reason: ResyncReason) => {
+    sink.send('resync', { reason, cursor: at.cursor }, at.cursor);
+    return reason;
+  };
   try {
     while (!signal.aborted) {
+      tail.requireCurrent();
       for (const progress of waiting.splice(0)) sink.send('batch', presentProgress(progress), at.cursor);
       const sent = await sendChanges(sink, tail, at, signal);
       at = sent.place;
-      if (sent.isStuck) {
-        sink.send('resync', { reason: 'too slow', cursor: at.cursor }, at.cursor);
-        return;
-      }
+      if (sent.isStuck) return resync('too slow');
       if (waiting.length === 0) await tail.wait(at.feed.position.seq, LOOK_EVERY_MS, signal);
     }
+    return 'aborted';
   } catch (error) {
-    if (!(error instanceof FeedCompacted)) throw error;
-    // Compaction overtook a reader that was far behind: it has to bootstrap.
-    sink.send('resync', { reason: 'compacted', cursor: at.cursor }, at.cursor);
+    // Compaction overtook a reader that was far behind.
+    if (error instanceof FeedCompacted) return resync('compacted');
+    if (error instanceof FeedReplaced) return resync('restored');
+    throw error;
   } finally {
     tail.release();
   }
@@ -76,6 +86,7 @@ async function sendChanges(sink: EventSink, tail: Tail, from: Place, signal: Abo
   for (const task of changes) {
     if (!(await sink.drained(signal))) return { place: { feed, cursor }, isStuck: true };
     if (signal.aborted) break;
+    tail.requireCurrent();
     const { liveUntil } = feed.position;
     feed = { ...feed, position: { seq: task.seq, liveUntil: task.seq >= liveUntil ? 0 : liveUntil } };
     // A bootstrap that continues live: what was deleted before it began is unknown to the device.

@@ -4,7 +4,7 @@ import { ApiError } from '../errors.js';
 import { jobsOfBatch } from '../queue/jobs.js';
 import { QueueUnavailable } from '../queue/producer.js';
 import type { BatchEntry } from '../storage/models/syncBatch.js';
-import type { StoredBatch } from '../storage/readBatch.js';
+import { findBatch, type StoredBatch } from '../storage/readBatch.js';
 import { type Outcomes, operationKey } from '../storage/readOutcomes.js';
 import { fromMicros } from '../sync/timestamp.js';
 import type { ApiDeps } from './deps.js';
@@ -57,6 +57,8 @@ interface Pushed {
   expected: ExpectedBatch | undefined;
   /** When its request came, microseconds since 1970. */
   receivedMicros: bigint;
+  /** The incarnation of the database that was known before it was stored. */
+  knownAs: string;
 }
 
 /**
@@ -77,6 +79,7 @@ export async function storeBatch(
   const received = receiveBatch({ items, clientTimestamp, firstMicros, receivedMicros, newTaskId: deps.newId });
   const { maxRetries } = deps.config.retry;
   const now = fromMicros(receivedMicros);
+  const knownAs = deps.timeLine.current();
   const ids = await deps.admission.storeBatch(workspaceId, received.operations.length, () =>
     deps.accept({ workspaceId, batchId, ...received, maxRetries, now }),
   );
@@ -93,7 +96,7 @@ export async function storeBatch(
     expected?.end();
     throw error;
   }
-  return { batch, ids, watch, expected, receivedMicros };
+  return { batch, ids, watch, expected, receivedMicros, knownAs };
 }
 
 function countItems({ entries }: ReceivedBatch, accepted: number) {
@@ -110,13 +113,14 @@ function countItems({ entries }: ReceivedBatch, accepted: number) {
 export async function awaitBatch(
   deps: ApiDeps,
   workspaceId: string,
-  { batch, ids, watch, expected, receivedMicros }: Pushed,
+  { batch, ids, watch, expected, receivedMicros, knownAs }: Pushed,
   wait: { waitMs: number; signal: AbortSignal },
 ) {
   const place = deps.admission.waiting.take(wait.waitMs);
   try {
     const read = async () => expected?.told() ?? readOutcomesOf(deps, workspaceId, batch);
     const outcomes = await waitUntil(read, isSettled(batch), { watch, isNew: ids.length > 0, ...wait, ...place });
+    requireStored(batch, outcomes, knownAs);
     const body = describeBatch(deps, workspaceId, batch, outcomes);
     deps.metrics.answered(body.status, deps.clock.nowMicros() - receivedMicros);
     return body;
@@ -127,9 +131,32 @@ export async function awaitBatch(
   }
 }
 
-/** A stored batch as its answer shows it now. */
-export async function readBatchNow(deps: ApiDeps, workspaceId: string, batch: StoredBatch) {
-  return describeBatch(deps, workspaceId, batch, await readOutcomesOf(deps, workspaceId, batch));
+/**
+ * A stored batch as its answer shows it now; undefined where there is none of that id.
+ * @throws ApiError unavailable where the database was replaced meanwhile by one that does not have it
+ */
+export async function readBatchNow(deps: ApiDeps, workspaceId: string, id: string) {
+  const knownAs = deps.timeLine.current();
+  const batch = await findBatch(deps.database, workspaceId, id);
+  if (batch === undefined) return undefined;
+  const outcomes = await readOutcomesOf(deps, workspaceId, batch);
+  requireStored(batch, outcomes, knownAs);
+  return describeBatch(deps, workspaceId, batch, outcomes);
+}
+
+/**
+ * A failover to a standby that lags, or a restored backup, may have taken back what was stored a moment ago: then nothing became of it, and
+ * its client has to send it again.
+ * @param knownAs the incarnation before it was stored or found
+ * @throws ApiError unavailable
+ */
+function requireStored(batch: StoredBatch, { operations, incarnation }: Outcomes, knownAs: string) {
+  const isThere = (entry: BatchEntry) => 'error' in entry || operations.has(operationKey(entry));
+  if (incarnation === knownAs || batch.entries.every(isThere)) return;
+  throw new ApiError(
+    'unavailable',
+    'The batch was stored, and then the database was replaced by an earlier state of it. Send it again.',
+  );
 }
 
 /** A queue that does not answer costs a delay: the reconciler finds the operations. */

@@ -2,6 +2,7 @@
 import { createGroupCommit } from '../groupCommit.js';
 import type { Database } from '../storage/database.js';
 import { type Outcomes, operationKey, readOutcomes, type WantedOutcomes } from '../storage/readOutcomes.js';
+import type { TimeLine } from '../timeLine.js';
 
 /** Keys that one statement may read: as many as the largest request has by default. */
 const GROUP_MAX_KEYS = 1_000;
@@ -12,11 +13,11 @@ export type Wanted = Required<Omit<WantedOutcomes, 'maxBytes'>>;
 export type ReadOutcomes = (workspaceId: string, wanted: Wanted) => Promise<Outcomes>;
 
 /** @param maxBytes what the long descriptions of one answer may take */
-export function createReadOutcomes(database: Database, maxBytes: number): ReadOutcomes {
+export function createReadOutcomes(database: Database, timeLine: TimeLine, maxBytes: number): ReadOutcomes {
   const read = async (workspaceId: string, wanted: Wanted[]) => {
     const keys = wanted.flatMap((each) => each.keys);
     const taskIds = wanted.flatMap((each) => each.taskIds);
-    const outcomes = await readOutcomes(database, workspaceId, { keys, taskIds, maxBytes });
+    const outcomes = await timeLine.follow(() => readOutcomes(database, workspaceId, { keys, taskIds, maxBytes }));
     return { outcomes, isShared: wanted.length > 1 };
   };
   const readTogether = createGroupCommit(read, {

@@ -1,8 +1,11 @@
 // Pages of the change feed for several readers: devices that come back at the same time ask for the same ones, and what one has read is sent
 // to the others as it is, bytes included. Only full pages are passed on: they are a beginning of the feed that the reader goes on from, and
 // whatever was written since stands behind it. A page that says that nothing follows is good for those who asked before its reading began.
+// Each page says which feed it is of; nothing is kept of a database that was replaced.
 import type { Database } from '../storage/database.js';
+import type { FeedHead } from '../storage/readChanges.js';
 import { type PageStart, readPage } from '../storage/readPage.js';
+import type { TimeLine } from '../timeLine.js';
 
 export interface PageForm {
   limit: number;
@@ -12,7 +15,7 @@ export interface PageForm {
   terminator: string;
 }
 
-export interface Page {
+export interface Page extends FeedHead {
   /** The changes as JSON; shared, not to be changed. */
   bytes: Buffer;
   count: number;
@@ -22,7 +25,11 @@ export interface Page {
 }
 
 /** @throws as readPage */
-export type ReadPage = (workspaceId: string, start: PageStart, form: PageForm) => Promise<Page>;
+export type ReadPage = (
+  workspaceId: string,
+  start: PageStart & Pick<FeedHead, 'incarnation'>,
+  form: PageForm,
+) => Promise<Page>;
 
 /**
  * Long enough for readers that are not quite as fast as the first one. Short, because a page also tells the sync status of its tasks, which
@@ -33,12 +40,13 @@ const KEEP_MS = 200;
 const KEPT_BYTES_MAX = 8_388_608;
 
 /** @param keepMs how long full pages are kept */
-export function createReadPage(database: Database, keepMs = KEEP_MS): ReadPage {
+export function createReadPage(database: Database, timeLine: TimeLine, keepMs = KEEP_MS): ReadPage {
   const pages = new Map<string, Promise<Page>>();
   let keptBytes = 0;
+  timeLine.onChange(() => pages.clear());
 
   async function read(workspaceId: string, start: PageStart, form: PageForm): Promise<Page> {
-    const { text, ...page } = await readPage(database, workspaceId, start, form);
+    const { text, ...page } = await timeLine.follow(() => readPage(database, workspaceId, start, form));
     return { ...page, bytes: Buffer.from(page.count === 0 ? text : text + form.terminator) };
   }
 
@@ -48,7 +56,7 @@ export function createReadPage(database: Database, keepMs = KEEP_MS): ReadPage {
       if (pages.get(key) === reading) pages.delete(key);
     };
     const keep = ({ hasMore, bytes }: Page) => {
-      if (!hasMore || keptBytes + bytes.length > KEPT_BYTES_MAX) return forget();
+      if (!hasMore || pages.get(key) !== reading || keptBytes + bytes.length > KEPT_BYTES_MAX) return forget();
       keptBytes += bytes.length;
       setTimeout(() => {
         keptBytes -= bytes.length;
@@ -61,7 +69,7 @@ export function createReadPage(database: Database, keepMs = KEEP_MS): ReadPage {
   return async (workspaceId, start, form) => {
     if (start.bucket !== undefined) return read(workspaceId, start, form);
     // liveUntil, too: which tombstones a bootstrap leaves out depends on when it began.
-    const key = JSON.stringify([workspaceId, start.seq, start.liveUntil, form]);
+    const key = JSON.stringify([start.incarnation, workspaceId, start.seq, start.liveUntil, form]);
     const open = pages.get(key);
     if (open !== undefined) {
       // What it fails with the others are told as well: where the database does not answer, nobody waits for it twice.

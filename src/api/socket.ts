@@ -122,8 +122,10 @@ async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefine
     release = deps.streams.open('websocket');
     takePushes(deps, socket, sink, controller.signal, sendError);
     const feed = await openLiveFeed(deps, DEFAULT_WORKSPACE_ID, cursor);
-    await follow(deps, sink, feed, controller.signal);
-    socket.close(deps.stopping.aborted ? 1001 : 1013);
+    const ended = await follow(deps, sink, feed, controller.signal);
+    // 1008 says to bootstrap, as it does for a cursor that cannot be continued.
+    const isOver = ended === 'compacted' || ended === 'restored';
+    socket.close(deps.stopping.aborted ? 1001 : isOver ? 1008 : 1013);
   } catch (error) {
     sendError(error);
     socket.close(error instanceof ApiError && error.code !== 'unavailable' ? 1008 : 1013);

@@ -41,19 +41,16 @@ export async function startApi(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<{ port: number }> {
-  const { database, queue, producer } = await connect(config, 'api', logger, shutdown);
-  const levels = createLevels(database, logger);
+  const { database, timeLine, queue, producer } = await connect(config, 'api', logger, shutdown);
+  const levels = createLevels(database, timeLine, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('sent wake-ups', () => wakeUps.close());
-  const toldBatches = createToldBatches(newId());
+  const toldBatches = createToldBatches(newId(), timeLine);
   const received = subscribeWakeUps(queue, logger, {
     name: toldBatches.name,
     onOutcomes: toldBatches.receive,
-    onWakeUp(wakeUp) {
-      database.sawOperation(wakeUp.settledUpTo);
-      levels.receive(wakeUp);
-    },
+    onWakeUp: levels.receive,
   });
   shutdown.push('received wake-ups', () => received.close());
 
@@ -64,13 +61,14 @@ export async function startApi(
     config,
     browserAccess: createBrowserAccess(config.browsers),
     database,
+    timeLine,
     accept: createAccept(database),
-    readOutcomes: createReadOutcomes(database, config.responseLimitBytes),
-    readPage: createReadPage(database),
+    readOutcomes: createReadOutcomes(database, timeLine, config.responseLimitBytes),
+    readPage: createReadPage(database, timeLine),
     producer,
     levels,
     toldBatches,
-    tails: createTails(database, levels, logger),
+    tails: createTails({ database, timeLine, levels, logger }),
     streams: createOpenStreams(config.streamMax, metrics.streams),
     wakeUps,
     logger,

@@ -1,13 +1,18 @@
 // The newest changes of a workspace, read once for all of its streams. A tail exists while somebody follows the workspace; its buffer is
-// bounded, and who stands before it reads from the database until he has caught up.
+// bounded, and who stands before it reads from the database until he has caught up. A tail belongs to one time line of the database: when a read
+// or a look finds another one, it is over, with all that it holds (I12).
 import { describeError, type Logger } from '../logger.js';
 import type { WakeUp } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import { type BatchProgress, readBatchProgress } from '../storage/readBatch.js';
 import { readChanges } from '../storage/readChanges.js';
 import type { TaskView } from '../storage/taskView.js';
+import { FeedReplaced, requireSameFeed } from '../sync/cursor.js';
+import type { TimeLine } from '../timeLine.js';
+import type { Feed } from './feed.js';
 import type { Levels } from './levels.js';
 import { createLevelWaiter } from './levelWaiter.js';
+import { createNews } from './news.js';
 
 /** Changes kept for streams that are a little behind: at 300 bytes a task, some 300 KB a workspace. */
 const BUFFERED = 1_000;
@@ -16,9 +21,11 @@ const READ = 500;
 const READ_BEHIND = 50;
 
 export interface Tail {
+  /** @throws FeedReplaced when the database is on another time line: nothing of this one may be sent any more */
+  requireCurrent(): void;
   /**
    * Some changes after a seq, in order; none means that there are none yet. Tombstones up to `liveUntil` may be left out.
-   * @throws FeedCompacted
+   * @throws FeedReplaced, FeedCompacted
    */
   after(seq: number, liveUntil: number): Promise<TaskView[]>;
   /** Resolves when there may be changes after `seq`, when a batch moved, after `timeoutMs`, or when `signal` aborts. */
@@ -28,18 +35,28 @@ export interface Tail {
 }
 
 export interface Tails {
-  /** Follows a workspace from `seq` on. @param onBatch is told how far batches are */
-  follow(workspaceId: string, seq: number, onBatch: (progress: BatchProgress) => void): Tail;
+  /** Follows a feed from where it stands. @param onBatch is told how far batches are */
+  follow(feed: Feed, onBatch: (progress: BatchProgress) => void): Tail;
 }
 
-export function createTails(database: Database, levels: Levels, logger: Logger): Tails {
+export interface TailDeps {
+  database: Database;
+  timeLine: TimeLine;
+  levels: Levels;
+  logger: Logger;
+}
+
+export function createTails(deps: TailDeps): Tails {
   const open = new Map<string, ReturnType<typeof openTail>>();
   return {
-    follow(workspaceId, seq, onBatch) {
-      const shared = open.get(workspaceId) ?? openTail(database, levels, logger, workspaceId, seq);
+    follow(feed, onBatch) {
+      const { workspaceId, incarnation } = feed;
+      const found = open.get(workspaceId);
+      const shared = found?.incarnation === incarnation && !found.isOver() ? found : openTail(deps, feed);
       open.set(workspaceId, shared);
       shared.listeners.add(onBatch);
       return {
+        requireCurrent: shared.requireCurrent,
         after: shared.after,
         wait: shared.wait,
         release() {
@@ -53,68 +70,109 @@ export function createTails(database: Database, levels: Levels, logger: Logger):
   };
 }
 
-function openTail(database: Database, levels: Levels, logger: Logger, workspaceId: string, startSeq: number) {
+function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceId, incarnation, ...start }: Feed) {
   const listeners = new Set<(progress: BatchProgress) => void>();
   const waiter = createLevelWaiter();
   /** In order of seq, without a hole behind `floor`. */
   let buffer: TaskView[] = [];
-  let floor = startSeq;
-  /** The highest seq that was heard of, and the highest up to which the buffer is known to be complete. */
-  let known = startSeq;
-  let complete = startSeq;
+  let floor = Math.max(start.position.seq, start.headSeq);
+  /** Everything up to this seq is known, by what a read found: never by what was heard. */
+  let complete = floor;
   let reading: Promise<void> | undefined;
+  let isReplaced = false;
+  const news = createNews(waiter.wakeAll);
 
   const head = () => buffer.at(-1)?.seq ?? floor;
+  const isOver = () => isReplaced || timeLine.current() !== incarnation;
+
+  function requireCurrent() {
+    if (isOver()) throw new FeedReplaced();
+  }
+
+  function end() {
+    isReplaced = true;
+    buffer = [];
+    waiter.wakeAll();
+  }
+
+  async function readFrom(seq: number, liveUntil: number, limit: number) {
+    const found = await timeLine.follow(() => readChanges(database, workspaceId, { seq, liveUntil }, limit));
+    try {
+      requireSameFeed(found, { seq, liveUntil, incarnation });
+    } catch (error) {
+      if (error instanceof FeedReplaced) end();
+      throw error;
+    }
+    requireCurrent();
+    return found;
+  }
 
   async function readOn() {
-    const heard = known;
-    const found = await readChanges(database, workspaceId, { seq: head(), liveUntil: 0 }, READ);
-    buffer.push(...found);
+    const found = await news.look(complete, async () => {
+      const { changes, seq } = await readFrom(complete, 0, READ);
+      const isEnd = changes.length < READ;
+      return { changes, reached: seq, seenUpTo: isEnd ? seq : (changes.at(-1)?.seq ?? seq) };
+    });
+    buffer.push(...found.changes);
     const surplus = buffer.length - BUFFERED;
     if (surplus > 0) {
       floor = buffer[surplus - 1]?.seq ?? floor;
       buffer = buffer.slice(surplus);
     }
-    complete = found.length < READ ? Math.max(heard, head()) : head();
-    known = Math.max(known, head());
+    complete = found.seenUpTo;
   }
 
   async function after(seq: number, liveUntil: number): Promise<TaskView[]> {
-    if (seq >= head() && known > complete) {
+    requireCurrent();
+    if (seq >= head() && news.isThere()) {
       // One read for all streams that were woken together.
       reading ??= readOn().finally(() => {
         reading = undefined;
       });
       await reading;
     }
-    if (seq < floor) return readChanges(database, workspaceId, { seq, liveUntil }, READ_BEHIND);
+    if (seq < floor) return (await readFrom(seq, liveUntil, READ_BEHIND)).changes;
     return buffer.filter((task) => task.seq > seq).slice(0, READ);
-  }
-
-  function receive({ seq, batchIds }: WakeUp) {
-    known = Math.max(known, seq);
-    waiter.wake(workspaceId, known);
-    if (batchIds.length > 0) void tellBatches(batchIds);
   }
 
   async function tellBatches(batchIds: string[]) {
     try {
-      for (const progress of await readBatchProgress(database, workspaceId, batchIds)) {
+      const found = await timeLine.follow(() => readBatchProgress(database, workspaceId, batchIds));
+      if (found.incarnation !== incarnation || isOver()) return;
+      for (const progress of found.batches) {
         for (const listener of [...listeners]) listener(progress);
       }
-      waiter.wake(workspaceId, Number.POSITIVE_INFINITY);
+      waiter.wakeAll();
     } catch (error) {
       logger.debug('streams: no batch progress', describeError(error));
     }
   }
-  const unsubscribe = levels.subscribe(workspaceId, receive);
+
+  const unsubscribe = levels.subscribe(workspaceId, {
+    onWakeUp({ seq, batchIds }: WakeUp) {
+      news.hear(seq, complete);
+      if (batchIds.length > 0) void tellBatches(batchIds);
+    },
+    // A lower one may be older than what was read since; it may also be that the seq went back, which only a read can tell.
+    onLook(seq) {
+      if (seq !== complete) news.find();
+    },
+  });
+  const stopWatching = timeLine.onChange(end);
 
   return {
+    incarnation,
+    isOver,
     listeners,
-    close: unsubscribe,
+    requireCurrent,
     after,
+    close() {
+      unsubscribe();
+      stopWatching();
+      news.close();
+    },
     async wait(seq: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
-      if (head() > seq || known > complete) return;
+      if (isOver() || head() > seq || news.isThere()) return;
       const watch = waiter.watch(workspaceId, seq + 1);
       try {
         await watch.next(timeoutMs, signal);

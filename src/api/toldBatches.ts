@@ -1,8 +1,10 @@
 // What workers tell of the batches that requests of this process wait for, in front of the wake-up. It is used where one message tells of all
-// operations of a batch: put together from several, or with what is read of the rest, an answer would be as old as its oldest part.
+// operations of a batch: put together from several, or with what is read of the rest, an answer would be as old as its oldest part. What is told
+// from another time line of the database is dropped, and read instead (I12).
 import type { OperationState, StoredBatch } from '../storage/readBatch.js';
 import { type Outcomes, operationKey } from '../storage/readOutcomes.js';
 import { isToldOutcomes, type ToldOperation, type ToldOutcomes } from '../storage/toldOutcomes.js';
+import type { TimeLine } from '../timeLine.js';
 
 /** A batch that is listened for. */
 export interface ExpectedBatch {
@@ -27,8 +29,11 @@ interface Expected {
 }
 
 /** @param name of this process, different from all others, also from the one that it replaces */
-export function createToldBatches(name: string): ToldBatches {
+export function createToldBatches(name: string, timeLine: TimeLine): ToldBatches {
   const expected = new Map<string, Expected>();
+  timeLine.onChange(() => {
+    for (const entry of expected.values()) entry.told = undefined;
+  });
   return {
     name,
     expect(batch) {
@@ -37,7 +42,7 @@ export function createToldBatches(name: string): ToldBatches {
       return { told: () => entry.told, end: () => void expected.delete(batch.id) };
     },
     receive(message) {
-      if (!isToldOutcomes(message)) return;
+      if (!isToldOutcomes(message) || message.incarnation !== timeLine.current()) return;
       for (const [batchId, operations] of Object.entries(message.batches)) {
         const entry = expected.get(batchId);
         if (entry !== undefined) entry.told = outcomesOf(entry.batch, operations, message) ?? entry.told;

@@ -14,6 +14,8 @@ export interface WakeUp {
   settledUpTo: number;
   /** Batches that moved; some may be missing where there were very many. */
   batchIds: string[];
+  /** Of the database in which that is so (FeedHead): a hint from any other one is none. */
+  incarnation: string;
 }
 
 export interface WakeUpPublisher {
@@ -53,6 +55,7 @@ const POSTGRES_OUTCOMES_MAX = 15;
 /** PostgreSQL takes less than 8,000. */
 const POSTGRES_PAYLOAD_MAX_BYTES = 7_900;
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const NOTIFY = 'SELECT pg_notify(m.channel, m.text) FROM unnest($1::text[], $2::text[]) AS m(channel, text)';
 const redisChannel = (prefix: string, name?: string) => `${prefix}:wake-up${name === undefined ? '' : `:${name}`}`;
 const postgresChannel = (name?: string) => (name === undefined ? POSTGRES_CHANNEL : `${POSTGRES_CHANNEL}_${name}`);
@@ -227,6 +230,9 @@ function readWakeUp(message: unknown): WakeUp | undefined {
   if (!('workspaceId' in message && 'seq' in message && 'settledUpTo' in message)) return undefined;
   const { workspaceId, seq, settledUpTo } = message;
   if (typeof workspaceId !== 'string' || typeof seq !== 'number' || typeof settledUpTo !== 'number') return undefined;
-  const batchIds = 'batchIds' in message && Array.isArray(message.batchIds) ? message.batchIds : [];
-  return { workspaceId, seq, settledUpTo, batchIds };
+  const sent = 'batchIds' in message && Array.isArray(message.batchIds) ? message.batchIds : [];
+  const batchIds = sent.filter((id) => typeof id === 'string' && UUID.test(id)).slice(0, WAKE_UP_BATCHES_MAX);
+  // Versions before this one did not say it: theirs is one of another database, which makes who hears it look.
+  const incarnation = 'incarnation' in message && typeof message.incarnation === 'string' ? message.incarnation : '';
+  return { workspaceId, seq, settledUpTo, batchIds, incarnation };
 }

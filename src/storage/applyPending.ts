@@ -51,6 +51,8 @@ export interface ApplyResult {
   outcomes: Partial<Record<Outcome, number>>;
   /** The workspace's seq afterwards. */
   seq: number;
+  /** Of the database in which that is so: see FeedHead. */
+  incarnation: string;
   /** The highest operation id that was settled, 0 when there was none. */
   lastId: number;
   /** The batches that they came with. */
@@ -134,6 +136,7 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
     waitedS: rows.map((row) => row.waitedS),
     told: tellAwaited(awaited, finished),
     hasUnsettled: finished.hasUnsettled,
+    incarnation: finished.incarnation,
   };
 }
 

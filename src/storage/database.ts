@@ -46,6 +46,8 @@ export interface Database {
   pipeline<Result>(work: (session: Session, sendCommit: () => void) => Promise<Result>): Promise<Result>;
   /** Tells how many operations were accepted by now: the plans of lookups are kept by it. @param id of an operation in the log */
   sawOperation(id: number): void;
+  /** The server has another database now: what was seen of the old one is forgotten, and its connections are not used again. */
+  startOver(): void;
   close(): Promise<void>;
 }
 
@@ -76,6 +78,13 @@ export function openDatabase(
   processName: string,
   watchSilence: SilenceWatch = createSilenceWatch(options.statementTimeoutMs + SILENCE_GRACE_MS),
 ): Database {
+  /** A proxy may leave connections to a server that was replaced open: they would go on reading what is gone. */
+  let generation = 0;
+  const births = new WeakMap<pg.Client, number>();
+  const isOfNow = (connection: unknown) => {
+    const client = asClient(connection);
+    return !isEnding(client) && births.get(client) === generation;
+  };
   const sequelize = new Sequelize({
     dialect: 'postgres',
     dialectModule: { ...pg, Client: PipelinedClient },
@@ -88,7 +97,7 @@ export function openDatabase(
     // Models belong to this pool, not to the process: tests and tools open several databases at once.
     repositoryMode: true,
     models: [Workspace, TaskRow, SyncBatch, SyncQueueItem],
-    pool: { max: options.poolSize, min: 0, acquire: options.acquireTimeoutMs, idle: 30_000 },
+    pool: { max: options.poolSize, min: 0, acquire: options.acquireTimeoutMs, idle: 30_000, validate: isOfNow },
     dialectOptions: {
       ssl: address.ssl,
       application_name: `task-sync ${processName}`,
@@ -104,6 +113,7 @@ export function openDatabase(
   });
   sequelize.addHook('afterConnect', (connection: unknown) => {
     const client = asClient(connection);
+    births.set(client, generation);
     const { stream } = client.connection;
     if (stream instanceof Socket) watchSilence(stream);
     client.setTypeParser(TIMESTAMPTZ_OID, 'text', canonicalFromPostgres);
@@ -148,6 +158,10 @@ export function openDatabase(
     sawOperation: (id) => {
       lastId = Math.max(lastId, id);
     },
+    startOver() {
+      lastId = 0;
+      generation += 1;
+    },
     pipeline: (work) => withClient((client) => runPipeline(client, openSession(client, send), work)),
     close: () => sequelize.close(),
   };
@@ -182,6 +196,11 @@ async function runPipeline<Result>(
     if (isUsableAfter(error)) await (ending ?? client.query('ROLLBACK')).catch(() => undefined);
     throw error;
   }
+}
+
+/** What Sequelize looks at before it takes a connection from the pool. */
+function isEnding(client: pg.Client): boolean {
+  return ('_invalid' in client && client._invalid === true) || ('_ending' in client && client._ending === true);
 }
 
 function connectionOf(transaction: Transaction): unknown {

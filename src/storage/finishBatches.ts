@@ -40,7 +40,11 @@ const FINISHED = `finished AS (
     ORDER BY q.id LIMIT 1) IS NULL
 ), rest AS MATERIALIZED (SELECT ${isAny('pending')} OR ${isAny('failed')} AS "hasUnsettled")`;
 
-export const FINISH = lookup('finish_batches', `WITH ${FINISHED} SELECT "hasUnsettled" FROM rest`);
+// Plan: and the control file once: what is told of the transaction names the time line that it is on.
+export const FINISH = lookup(
+  'finish_batches',
+  `WITH ${FINISHED}, head AS MATERIALIZED (${FEED_HEAD}) SELECT "hasUnsettled", incarnation FROM rest CROSS JOIN head`,
+);
 
 // The same, and the sync status of tasks, for those who wait (ADR 0021). The tasks' own columns are known: `t` stands for their rows. Only those that
 // are not synced come back: hardly any. Plan: the control file once, and one look into sync_queue_unsettled a task.
@@ -67,13 +71,13 @@ export interface Finishing {
 export interface Finished {
   /** Whether something of the parts still waits, or has failed. */
   hasUnsettled: boolean;
-  /** See FeedHead; empty where nobody waits. */
+  /** See FeedHead. */
   incarnation: string;
   /** Of the tasks that were asked about those that are not synced. */
   unsynced: ReadonlyMap<string, SyncStatus>;
 }
 
-type FinishedRow = { hasUnsettled: boolean; incarnation?: string; id?: string | null; syncStatus?: SyncStatus };
+type FinishedRow = { hasUnsettled: boolean; incarnation: string; id?: string | null; syncStatus?: SyncStatus };
 
 /** Finishes what is settled; to be called behind what settled it, in its transaction. */
 export async function finishOn(session: Session, workspaceId: string, finishing: Finishing): Promise<Finished> {
@@ -91,9 +95,11 @@ export async function finishOn(session: Session, workspaceId: string, finishing:
           tasks.map((task) => task.lastSyncedAt),
         ]);
   const rows = await running;
+  const [first] = rows;
+  if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
   const unsynced = new Map<string, SyncStatus>();
   for (const { id, syncStatus } of rows) if (id && syncStatus) unsynced.set(id, syncStatus);
-  return { hasUnsettled: rows[0]?.hasUnsettled ?? true, incarnation: rows[0]?.incarnation ?? '', unsynced };
+  return { hasUnsettled: first.hasUnsettled, incarnation: first.incarnation, unsynced };
 }
 
 // Plan: a range of sync_queue_pending and of sync_queue_failed a part.

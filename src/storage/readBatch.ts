@@ -4,6 +4,8 @@ import type { FieldOutcomes } from '../sync/mergeFields.js';
 import type { Database } from './database.js';
 import { type BatchClock, type BatchEntry, SyncBatch } from './models/syncBatch.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
+import { FEED_HEAD } from './readChanges.js';
+import { planned } from './statement.js';
 
 export interface StoredBatch {
   id: string;
@@ -55,12 +57,26 @@ export interface BatchProgress {
   pending: number;
 }
 
+const PROGRESS = planned(
+  `WITH head AS MATERIALIZED (${FEED_HEAD})
+SELECT h.incarnation, b.id AS "batchId", b.total, (SELECT count(*) FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending'
+  AND q.batch_id = b.id AND q.id BETWEEN b.first_operation_id AND b.last_operation_id) AS pending
+FROM head h LEFT JOIN sync_batches b ON b.workspace_id = $1 AND b.id = ANY($2::uuid[])`,
+);
+
+type ProgressRow = { incarnation: string } & (BatchProgress | { batchId: null });
+
 /** How far batches are, for those of the ids that exist. Operations that an earlier batch brought count as processed. */
-export function readBatchProgress(database: Database, workspaceId: string, ids: string[]): Promise<BatchProgress[]> {
-  return database.select<BatchProgress>(
-    `SELECT b.id AS "batchId", b.total, (SELECT count(*) FROM sync_queue q WHERE q.workspace_id = $1 AND q.status = 'pending'
-       AND q.batch_id = b.id AND q.id BETWEEN b.first_operation_id AND b.last_operation_id) AS pending
-     FROM sync_batches b WHERE b.workspace_id = $1 AND b.id = ANY($2::uuid[])`,
-    [workspaceId, ids],
+export async function readBatchProgress(
+  database: Database,
+  workspaceId: string,
+  ids: string[],
+): Promise<{ incarnation: string; batches: BatchProgress[] }> {
+  const rows = await database.run<ProgressRow>(PROGRESS, [workspaceId, ids]);
+  const [first] = rows;
+  if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+  const batches = rows.flatMap((row) =>
+    row.batchId === null ? [] : [{ batchId: row.batchId, total: row.total, pending: row.pending }],
   );
+  return { incarnation: first.incarnation, batches };
 }

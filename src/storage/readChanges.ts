@@ -1,7 +1,7 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
 import type { Database } from './database.js';
-import { lookup, prepared, type Session } from './statement.js';
+import { lookup, planned, prepared, type Session } from './statement.js';
 import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
@@ -19,12 +19,13 @@ export interface FeedHead {
 const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
     ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
 
-/** Gives a FeedHead as one row; none for a workspace ($1) that does not exist. */
-export const FEED_HEAD = `SELECT w.seq, w.floor_seq AS "floorSeq",
-  concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
+/** The incarnation of the database, of which installationOf (src/queue/installation.ts) takes all but the timeline. */
+const INCARNATION = `concat_ws('-', (pg_control_system()).system_identifier, ${TIMELINE},
     (SELECT oid FROM pg_database WHERE datname = current_database()), 'tasks'::regclass::oid,
-    (SELECT incarnation FROM sync_identity)) AS incarnation
-FROM workspaces w WHERE w.id = $1`;
+    (SELECT incarnation FROM sync_identity))`;
+
+/** Gives a FeedHead as one row; none for a workspace ($1) that does not exist. */
+export const FEED_HEAD = `SELECT w.seq, w.floor_seq AS "floorSeq", ${INCARNATION} AS incarnation FROM workspaces w WHERE w.id = $1`;
 
 const HEAD = prepared('feed_head', FEED_HEAD);
 
@@ -49,50 +50,76 @@ function only([head]: FeedHead[], workspaceId: string): FeedHead {
   return head;
 }
 
-/** The position is below the floor of the feed: deletions after it were compacted, and reading on would miss them. */
-export class FeedCompacted extends Error {
-  override name = 'FeedCompacted';
+const IDENTITY = planned(`SELECT ${INCARNATION} AS incarnation`);
+
+/** The incarnation of the database alone; see FeedHead. */
+export async function readIncarnation(database: Database): Promise<{ incarnation: string }> {
+  const [row] = await database.run<{ incarnation: string }>(IDENTITY, []);
+  if (row === undefined) throw new Error('the database has no identity');
+  return row;
 }
 
-// The floor comes from the snapshot of the page: compaction may have passed the reader since he opened the feed. What the planner could count
-// with is selected, as in readPage.ts. Plan: tasks_seq from the seq on up to the limit, and one look into sync_queue_unsettled a task.
+// The head comes from the snapshot of the page: compaction may have passed the reader since he opened the feed, and the database may be another
+// one by now. What the planner could count with is selected, as in readPage.ts. Plan: the control file once, tasks_seq from the seq on up to the
+// limit, and one look into sync_queue_unsettled a task.
 const CHANGES = lookup(
   'feed_changes',
-  `SELECT w.floor_seq AS "floorSeq", page.* FROM workspaces w LEFT JOIN LATERAL (
+  `WITH head AS MATERIALIZED (${FEED_HEAD})
+SELECT h.seq AS "headSeq", h."floorSeq", h.incarnation, page.* FROM head h LEFT JOIN LATERAL (
   SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
   WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND (NOT t.deleted OR t.seq > (SELECT $3::bigint) AND NOT t.stub)
   ORDER BY t.seq LIMIT (SELECT $4::int)
 ) page ON true
-WHERE w.id = $1 ORDER BY page.seq`,
+ORDER BY page.seq`,
 );
 
-type ChangeRow = { floorSeq: number } & (TaskView | { id: null });
+type ChangeRow = { headSeq: number; floorSeq: number; incarnation: string } & (TaskView | { id: null });
 
-/**
- * At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`.
- * @throws FeedCompacted
- */
+/** Changes with the head of the feed in the same snapshot: who follows a feed has to compare the two (requireSameFeed). */
+export interface FoundChanges extends FeedHead {
+  changes: TaskView[];
+}
+
+/** At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`. */
 export async function readChanges(
   database: Database,
   workspaceId: string,
   after: { seq: number; liveUntil: number },
   limit: number,
-): Promise<TaskView[]> {
+): Promise<FoundChanges> {
   const rows = await database.pipeline((session, sendCommit) => {
     const reading = session.run<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
     sendCommit();
     return reading;
   });
-  // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
-  if (Math.max(after.seq, after.liveUntil) < (rows[0]?.floorSeq ?? 0)) throw new FeedCompacted();
-  return rows.flatMap(({ floorSeq, ...row }) => (row.id === null ? [] : [row]));
+  const [first] = rows;
+  if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+  return {
+    seq: first.headSeq,
+    floorSeq: first.floorSeq,
+    incarnation: first.incarnation,
+    changes: rows.flatMap(({ headSeq, floorSeq, incarnation, ...row }) => (row.id === null ? [] : [row])),
+  };
 }
 
-/** The last seq of each of the workspaces. */
-export async function readSeqs(database: Database, workspaceIds: string[]): Promise<Map<string, number>> {
-  const rows = await database.select<{ id: string; seq: number }>(
-    'SELECT id, seq FROM workspaces WHERE id = ANY($1::text[])',
-    [workspaceIds],
-  );
-  return new Map(rows.map((row) => [row.id, row.seq]));
+// Selecting from the sequence would need a right that giving ids does not.
+const REACHED = planned(
+  `SELECT ${INCARNATION} AS incarnation, pg_sequence_last_value('sync_queue_id_seq') AS "lastOperationId",
+  (SELECT jsonb_object_agg(id, seq) FROM workspaces WHERE id = ANY($1::text[])) AS seqs`,
+);
+
+export interface Reached {
+  /** See FeedHead. */
+  incarnation: string;
+  /** The id that was given to an operation last; null in a database that has none. */
+  lastOperationId: number | null;
+  /** The last seq by workspace; null where none of them exists. */
+  seqs: Record<string, number> | null;
+}
+
+/** What the database and some of its workspaces have reached, in one snapshot. */
+export async function readReached(database: Database, workspaceIds: string[]): Promise<Reached> {
+  const [reached] = await database.run<Reached>(REACHED, [workspaceIds]);
+  if (reached === undefined) throw new Error('the database says nothing of itself');
+  return reached;
 }

@@ -32,3 +32,31 @@ export function readCursor(cursor: string): (FeedPosition & { scope: string }) |
   const isWhole = Number.isSafeInteger(position.seq) && Number.isSafeInteger(position.liveUntil);
   return isWhole ? { ...position, scope } : undefined;
 }
+
+/** The database is on another time line than the feed: what was read of the feed may not have happened there. */
+export class FeedReplaced extends Error {
+  override name = 'FeedReplaced';
+}
+
+/** The position is below the floor of the feed: deletions after it were compacted, and reading on would miss them. */
+export class FeedCompacted extends Error {
+  override name = 'FeedCompacted';
+}
+
+/** What a read has to be of, to continue a feed. */
+export interface FeedPlace extends FeedPosition {
+  incarnation: string;
+  /** Tombstones are not read, as in a bucket. */
+  withoutTombstones?: boolean;
+}
+
+/**
+ * Whether what was read continues a feed from a place.
+ * @param head of the feed, in the snapshot of the read
+ * @throws FeedReplaced, also where the seq went back, as it does when old rows were put into the tables by hand; FeedCompacted
+ */
+export function requireSameFeed(head: { incarnation: string; seq: number; floorSeq: number }, place: FeedPlace): void {
+  if (head.incarnation !== place.incarnation || head.seq < place.seq) throw new FeedReplaced();
+  // A bootstrap under way may be below the floor: it reads no tombstones from before its beginning.
+  if (!place.withoutTombstones && Math.max(place.seq, place.liveUntil) < head.floorSeq) throw new FeedCompacted();
+}

@@ -9,6 +9,7 @@ import { expectBatch, expectProblem } from '../support/contract.js';
 import { refuseTitles } from '../support/faults.js';
 import { createItem, deleteItem, type Item, newId, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
+import { openTimeLine } from '../support/timeLine.js';
 
 describe('compaction', () => {
   let system: System;
@@ -140,12 +141,13 @@ describe('compaction', () => {
     await system.push([createItem(id), createItem(live)]);
     const { cursor } = (await changes()).body;
     await pushOne(deleteItem(id));
-    const feed = await openFeed(system.database, 'default', cursor);
-    const bootstrap = await openFeed(system.database, 'default', undefined);
+    const timeLine = await openTimeLine(system.database);
+    const feed = await openFeed({ database: system.database, timeLine }, 'default', cursor);
+    const bootstrap = await openFeed({ database: system.database, timeLine }, 'default', undefined);
     sleepDays(91);
     await runCompaction(system, () => nowMs);
     const form = { limit: 5_000, separator: ',', terminator: '' };
-    const readPage = createReadPage(system.database, 0);
+    const readPage = createReadPage(system.database, timeLine, 0);
     const refused = await readFeedPage(readPage, feed, form).then(
       () => undefined,
       (error: unknown) => error,

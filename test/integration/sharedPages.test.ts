@@ -3,7 +3,9 @@ import { expect } from 'chai';
 import { openFeed, readFeedPage } from '../../src/api/feed.js';
 import { createReadPage, type Page, type ReadPage } from '../../src/api/sharedPages.js';
 import { DIGEST_BUCKETS } from '../../src/storage/readDigest.js';
+import type { TimeLine } from '../../src/timeLine.js';
 import { eventually, type System, startSystem } from '../support/system.js';
+import { openTimeLine } from '../support/timeLine.js';
 
 const WORKSPACE = 'default';
 const FORM = { limit: 2, separator: ',', terminator: '' };
@@ -13,17 +15,19 @@ const KEEP_MS = 60_000;
 describe('pages of the change feed for several readers', () => {
   let system: System;
   let readPage: ReadPage;
+  let timeLine: TimeLine;
   before(async () => {
     system = await startSystem(import.meta.url);
+    timeLine = await openTimeLine(system.database);
     for (const id of ['a', 'b', 'c', 'd', 'e']) await system.request('POST', '/api/tasks', { id, title: id });
     await system.database.select("INSERT INTO workspaces (id) VALUES ('empty') RETURNING id", []);
   });
   beforeEach(() => {
-    readPage = createReadPage(system.database, KEEP_MS);
+    readPage = createReadPage(system.database, timeLine, KEEP_MS);
   });
   after(() => system.stop());
 
-  const start = (seq: number, bucket?: number) => ({ seq, liveUntil: 0, bucket });
+  const start = (seq: number, bucket?: number) => ({ seq, liveUntil: 0, bucket, incarnation: timeLine.current() });
   const read = (seq: number) => readPage(WORKSPACE, start(seq), FORM);
   const idsIn = ({ bytes }: Pick<Page, 'bytes'>): string[] =>
     JSON.parse(`[${bytes}]`).map((task: { id: string }) => task.id);
@@ -36,7 +40,7 @@ describe('pages of the change feed for several readers', () => {
   });
 
   it('keeps none for longer than it is told', async () => {
-    readPage = createReadPage(system.database, 1);
+    readPage = createReadPage(system.database, timeLine, 1);
     const first = await read(0);
     await eventually(async () => (await read(0)).bytes !== first.bytes);
   });
@@ -66,7 +70,7 @@ describe('pages of the change feed for several readers', () => {
   });
 
   it('a bootstrap does not get the page of one that began before a deletion, whose tombstone it will not see', async () => {
-    const open = () => openFeed(system.database, WORKSPACE, undefined);
+    const open = () => openFeed({ database: system.database, timeLine }, WORKSPACE, undefined);
     const [before, alsoBefore] = [await open(), await open()];
     expect(idsIn(await readFeedPage(readPage, before, FORM))).to.deep.equal(['a', 'b']);
     await system.request('DELETE', '/api/tasks/a');

@@ -16,6 +16,7 @@ import { testBackend } from '../support/environment.js';
 import { createItem, deleteItem, type Item, newId, updateItem } from '../support/operations.js';
 import { onStatement } from '../support/statements.js';
 import { eventually, type System, startSystem } from '../support/system.js';
+import { openTimeLine } from '../support/timeLine.js';
 import { withQueue } from '../support/withQueue.js';
 
 const WORKSPACE = 'default';
@@ -132,7 +133,7 @@ describe('outcomes that are told', () => {
         const isWhole = random() < 0.8;
         if (!isWhole)
           await database.select("UPDATE sync_queue SET status = 'failed' WHERE id = $1 RETURNING id", [ids[3]]);
-        const listening = createToldBatches('me');
+        const listening = createToldBatches('me', await openTimeLine(database));
         const expected = listening.expect(batch);
         const { told } = await apply(ids.at(-1) ?? 0, { [batch.id]: 'me' }, { strategy });
         listening.receive(JSON.parse(JSON.stringify(told.get('me') ?? null)));
@@ -252,7 +253,7 @@ describe('outcomes that are told', () => {
   });
 
   it('are taken only in that form, whole, and while somebody waits for them', async () => {
-    const listening = createToldBatches(newUuid());
+    const listening = createToldBatches(newUuid(), await openTimeLine(system.database));
     const batch = makeBatch(seeded(3), 'taken');
     const expected = listening.expect(batch);
     const { told } = await apply((await accept(batch)).at(-1) ?? 0, { [batch.id]: 'me' });
@@ -260,6 +261,8 @@ describe('outcomes that are told', () => {
     const operations = message.batches[batch.id] ?? [];
     const spoilt = [
       { ...message, format: 2 },
+      // Of a database that was replaced (I12).
+      { ...message, incarnation: 'another' },
       { ...message, tasks: null },
       { ...message, tasks: [null] },
       { ...message, batches: null },

@@ -11,7 +11,7 @@ import { createWakeUpPublisher, subscribeWakeUps, type WakeUp, type WakeUpPublis
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
-const WAKE_UP = { workspaceId: 'w', seq: 3, settledUpTo: 7, batchIds: [newUuid()] };
+const WAKE_UP = { workspaceId: 'w', seq: 3, settledUpTo: 7, batchIds: [newUuid()], incarnation: 'i' };
 
 describe('wake-ups', () => {
   let system: System;

@@ -1,7 +1,6 @@
 // POST /api/sync/batch and GET /api/sync/batches/:id.
 import { type RequestHandler, type Response, Router } from 'express';
 import { ApiError } from '../../errors.js';
-import { findBatch } from '../../storage/readBatch.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import type { presentBatch } from '../present.js';
@@ -42,9 +41,9 @@ const getBatch =
   async (request, response) => {
     const id = String(request.params.id);
     const workspaceId = workspaceOf(request);
-    const batch = UUID.test(id) ? await findBatch(deps.database, workspaceId, id) : undefined;
-    if (batch === undefined) throw new ApiError('not_found', `There is no batch with the id ${JSON.stringify(id)}.`);
-    answer(response, await readBatchNow(deps, workspaceId, batch));
+    const body = UUID.test(id) ? await readBatchNow(deps, workspaceId, id) : undefined;
+    if (body === undefined) throw new ApiError('not_found', `There is no batch with the id ${JSON.stringify(id)}.`);
+    answer(response, body);
   };
 
 function answer(response: Response, body: ReturnType<typeof presentBatch>) {

@@ -2,10 +2,11 @@
 import { pipeline } from 'node:stream/promises';
 import { type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
+import { ApiError } from '../../errors.js';
 import { DIGEST_BUCKETS } from '../../storage/readDigest.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
-import { cursorOf, type Feed, type FeedPage, openFeed, readFeedPage } from '../feed.js';
+import { cursorOf, type Feed, type FeedPage, openFeed, readFeedPage, requireCurrentFeed } from '../feed.js';
 import { route } from '../middleware/methods.js';
 import { invalidRequest, readQuery, workspaceOf } from '../request.js';
 import { abortOnEnd } from '../waiting.js';
@@ -42,7 +43,7 @@ const changes =
       throw invalidRequest([{ field: 'wait', message: 'wait is for the whole feed; leave it out with bucket' }]);
     }
     const workspaceId = workspaceOf(request);
-    const feed = await openFeed(deps.database, workspaceId, cursor, bucket);
+    const feed = await openFeed(deps, workspaceId, cursor, bucket);
     response.vary('Accept');
     if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
     const page = await readOrWait(deps, response, feed, limit, wait * 1_000);
@@ -61,24 +62,18 @@ async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: 
   const deadline = performance.now() + waitMs;
   const form = { limit, separator: ',', terminator: '' };
   let page = await readFeedPage(deps.readPage, feed, form);
+  const isEmpty = () => page.count === 0 && !ending.signal.aborted && performance.now() < deadline;
+  const watch = isEmpty() ? deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1) : undefined;
   try {
-    while (page.count === 0 && !ending.signal.aborted) {
-      const remainingMs = deadline - performance.now();
-      if (remainingMs <= 0) break;
-      const watch = deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1);
-      try {
-        // Looked at after the watch began: a change in between is in the page or rings.
-        page = await readFeedPage(deps.readPage, page.next, form);
-        if (page.count === 0) {
-          await watch.next(remainingMs, ending.signal);
-          page = await readFeedPage(deps.readPage, page.next, form);
-        }
-      } finally {
-        watch.end();
-      }
+    // Looked at again when the watch has begun: a change in between is in the page or rings.
+    if (watch !== undefined) page = await readFeedPage(deps.readPage, page.next, form);
+    while (watch !== undefined && isEmpty()) {
+      await watch.next(deadline - performance.now(), ending.signal);
+      page = await readFeedPage(deps.readPage, page.next, form);
     }
     return page;
   } finally {
+    watch?.end();
     ending.dispose();
   }
 }
@@ -88,28 +83,37 @@ async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
   response.type(LINES);
   const ending = abortOnEnd(response, deps.stopping);
   try {
-    await pipeline(readLines(deps, start), response, { signal: ending.signal });
+    // Before anything is sent: what keeps the feed from being continued is an answer then.
+    const first = await readFeedPage(deps.readPage, start, LINES_FORM);
+    await pipeline(readLines(deps, first), response, { signal: ending.signal });
   } catch (error) {
-    // The client or this process went: an answer without its last line, the cursor, is not complete.
-    if (!ending.signal.aborted) throw error;
+    // The client or this process went, or the feed cannot be continued: an answer without its last line, the cursor, is not complete.
+    const isCut = ending.signal.aborted || (error instanceof ApiError && response.headersSent);
+    if (!isCut) throw error;
   } finally {
     ending.dispose();
   }
 }
 
-/** A page is read while the client takes the one before: two are in memory, whatever the feed holds. */
-async function* readLines(deps: ApiDeps, start: Feed) {
+/**
+ * A page is read while the client takes the one before: two are in memory, whatever the feed holds.
+ * @throws ApiError cursor_expired when the feed cannot be continued: then the last line is missing
+ */
+async function* readLines(deps: ApiDeps, first: FeedPage): AsyncGenerator<Buffer, void> {
   const read = (feed: Feed) => {
     const reading = readFeedPage(deps.readPage, feed, LINES_FORM);
     // Seen when it is waited for; where the client has gone nobody does.
     reading.catch(() => undefined);
     return reading;
   };
-  for (let reading = read(start), hasMore = true; hasMore; ) {
-    const page = await reading;
-    hasMore = page.hasMore;
-    if (hasMore) reading = read(page.next);
+  let page = first;
+  for (;;) {
+    const reading = page.hasMore ? read(page.next) : undefined;
+    requireCurrentFeed(deps.timeLine, page.next);
     if (page.count > 0) yield page.bytes;
-    if (!hasMore) yield Buffer.from(`${JSON.stringify({ cursor: cursorOf(page.next) })}\n`);
+    if (reading === undefined) break;
+    page = await reading;
   }
+  requireCurrentFeed(deps.timeLine, page.next);
+  yield Buffer.from(`${JSON.stringify({ cursor: cursorOf(page.next) })}\n`);
 }

@@ -76,8 +76,8 @@ const reapply =
     );
     if (written === undefined) throw notFound(lost.taskId);
     deps.metrics.wrote(lost.kind);
-    const { task, operationId } = written;
-    deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [] });
+    const { task, operationId, incarnation } = written;
+    deps.wakeUps.publish({ workspaceId, seq: task.seq, settledUpTo: 0, batchIds: [], incarnation });
     response
       .status(201)
       .set('Sync-Cursor', cursorOfWrite(workspaceId, written))

@@ -187,7 +187,13 @@ async function write(
   );
   if (written === undefined) return undefined;
   deps.metrics.wrote(wanted.kind);
-  deps.wakeUps.publish({ workspaceId, seq: written.task.seq, settledUpTo: 0, batchIds: [] });
+  deps.wakeUps.publish({
+    workspaceId,
+    seq: written.task.seq,
+    settledUpTo: 0,
+    batchIds: [],
+    incarnation: written.incarnation,
+  });
   response.set('Sync-Cursor', cursorOfWrite(workspaceId, written));
   return written.task;
 }
