@@ -2,7 +2,9 @@
 import type { FieldWinners } from '../sync/losses.js';
 import type { OperationKind, Outcome, OutcomeCode } from '../sync/merge.js';
 import { type FieldName, type FieldOutcomes, MERGED_FIELDS } from '../sync/mergeFields.js';
+import { FIELD_NAMES } from '../sync/task.js';
 import type { Version } from '../sync/version.js';
+import { cutBy, type Page, pageOf } from './cutPage.js';
 import type { Database } from './database.js';
 import type { QueueStatus } from './models/syncQueueItem.js';
 
@@ -11,7 +13,7 @@ export interface LoggedOperation extends Version {
   batchId: string | null;
   taskId: string;
   kind: OperationKind;
-  /** As received. */
+  /** As received, of what the server knows: what an app put beside it may be long, and nobody asks for it. */
   data: Record<string, unknown>;
   status: QueueStatus;
   outcome: Outcome | null;
@@ -62,24 +64,32 @@ interface LoggedRow extends Omit<LoggedOperation, 'lostTo' | 'lostToByField'> {
   writtenByField: Partial<Record<FieldName, Written>> | null;
 }
 
-const COLUMNS = `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
-  q.operation AS kind, q.task_data AS data, q.updated_at AS "updatedAt", q.status, q.outcome,
+const columns = (
+  data: string,
+) => `q.id, q.batch_id AS "batchId", q.client_id AS "clientId", q.op_id AS "opId", q.task_id AS "taskId",
+  q.operation AS kind, ${data} AS data, q.updated_at AS "updatedAt", q.status, q.outcome,
   q.outcome_code AS "outcomeCode", q.field_outcomes AS "fieldOutcomes", q.if_seq AS "ifSeq", q.seq, q.error,
   q.retry_count AS "retryCount", q.max_retries AS "maxRetries", q.created_at AS "createdAt", q.last_attempted_at AS "lastAttemptedAt",
   q.brought_back AS "broughtBack", q.lost_to_client_id AS "lostToClientId", q.lost_to_op_id AS "lostToOpId",
-  q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.task_data AS "winnerData",
+  q.lost_to_updated_at AS "lostToUpdatedAt", w.operation AS "winnerKind", w.data AS "winnerData",
   q.field_winners AS "fieldWinners", f.written AS "writtenByField"`;
+
+const SHOWN = [...FIELD_NAMES, 'updated_at'].map((name) => `'${name}'`).join(', ');
+const shownOf = (data: string) =>
+  `(SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(${data}) WHERE key IN (${SHOWN}))`;
+/** Of what a page of the history names as winners it shows the title. */
+const titleOf = (data: string) => `jsonb_build_object('title', ${data}->'title')`;
 
 // The winners by their keys. The limit changes no result (the key is unique) and keeps this a look-up per row, where a plain join leaves the
 // planner free to read the whole log for a long page. Task and time are compared too, because after a pruning the key may stand for a
 // later operation.
-const WINNER_JOIN = `LEFT JOIN LATERAL (
-    SELECT x.operation, x.task_data FROM sync_queue x
+const winnerJoin = (shown: (data: string) => string) => `LEFT JOIN LATERAL (
+    SELECT x.operation, ${shown('x.task_data')} AS data FROM sync_queue x
     WHERE x.workspace_id = q.workspace_id AND x.client_id = q.lost_to_client_id AND x.op_id = q.lost_to_op_id
       AND x.task_id = q.task_id AND x.updated_at = q.lost_to_updated_at LIMIT 1
   ) w ON true
   LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(lost.key, jsonb_build_object('kind', x.operation, 'data', x.task_data)) AS written
+    SELECT jsonb_object_agg(lost.key, jsonb_build_object('kind', x.operation, 'data', ${shown('x.task_data')})) AS written
     FROM jsonb_each(q.field_winners) lost, LATERAL (
       SELECT x.operation, x.task_data FROM sync_queue x
       WHERE x.workspace_id = q.workspace_id AND x.client_id = lost.value->>'clientId' AND x.op_id = lost.value->>'opId'
@@ -88,27 +98,40 @@ const WINNER_JOIN = `LEFT JOIN LATERAL (
   ) f ON true`;
 
 const HISTORY = `
-SELECT ${COLUMNS} FROM sync_queue q ${WINNER_JOIN}
-WHERE q.workspace_id = $1 AND q.task_id = $2 AND q.id < $3 ORDER BY q.id DESC LIMIT $4`;
+SELECT ${columns('q.shown')}, q.found FROM (
+  SELECT q.*, ${cutBy('octet_length(q.shown::text)', 'q.id DESC')} FROM (
+    SELECT q.*, ${shownOf('q.task_data')} AS shown FROM sync_queue q
+    WHERE q.workspace_id = $1 AND q.task_id = $2 AND q.id < $3 ORDER BY q.id DESC LIMIT $4
+  ) q
+) q ${winnerJoin(titleOf)}
+WHERE q.number < $4 AND (q.number = 1 OR q.bytes <= $5) ORDER BY q.id DESC`;
 
-/** One page of the operations on a task, newest first, `limit` at most. @param beforeId only what was accepted before this operation */
+export interface HistoryRequest {
+  workspaceId: string;
+  taskId: string;
+  /** Only what was accepted before this operation. */
+  beforeId: number;
+  limit: number;
+  /** What the data of the operations may take together. */
+  maxBytes: number;
+}
+
+/** One page of the operations on a task, newest first: `limit` at most, fewer where they are long, at least one. */
 export async function listHistory(
   database: Database,
-  workspaceId: string,
-  taskId: string,
-  beforeId: number,
-  limit: number,
-): Promise<LoggedOperation[]> {
-  const rows = await database.select<LoggedRow>(HISTORY, [workspaceId, taskId, beforeId, limit]);
-  return rows.map(withWinner);
+  { workspaceId, taskId, beforeId, limit, maxBytes }: HistoryRequest,
+): Promise<Page<LoggedOperation>> {
+  const bind = [workspaceId, taskId, beforeId, limit + 1, maxBytes];
+  const { rows, hasMore } = pageOf(await database.select<LoggedRow & { found: number }>(HISTORY, bind));
+  return { rows: rows.map(withWinner), hasMore };
 }
 
 // Look-ups in the columns, no joins: where most operations share a batch, the planner was seen to merge-join all batches for one row.
 const OPERATION = `
-SELECT ${COLUMNS},
+SELECT ${columns(shownOf('q.task_data'))},
   (SELECT (b.clock->>'skewMs')::float8 FROM sync_batches b WHERE b.workspace_id = q.workspace_id AND b.id = q.batch_id) AS "skewMs",
   (SELECT t.title FROM tasks t WHERE t.workspace_id = q.workspace_id AND t.id = q.task_id) AS "taskTitle"
-FROM sync_queue q ${WINNER_JOIN}
+FROM sync_queue q ${winnerJoin(shownOf)}
 WHERE q.workspace_id = $1 AND q.id = $2`;
 
 /** An operation by its id in the queue; undefined if the workspace has none of that id. */

@@ -1,5 +1,6 @@
 // The queue as its users see it: counts, pages of items, and putting pending and failed items back in line.
 import { Op } from 'sequelize';
+import type { Page } from './cutPage.js';
 import type { Database } from './database.js';
 import { lockWorkspace } from './lockWorkspace.js';
 import { type QueueStatus, SyncQueueItem } from './models/syncQueueItem.js';
@@ -26,31 +27,35 @@ export async function countQueue(database: Database, workspaceId: string): Promi
   return counts ?? { pending: 0, failed: 0, synced: 0, lastSyncedAt: null, oldestPendingAt: null };
 }
 
-/** Items carry their data as received, up to a request's size each: a page ends here, whatever its limit. */
-const PAGE_MAX_BYTES = 8 * 1_048_576;
-
 const PAGE_SIZES = `
 SELECT sum(octet_length(task_data::text)) OVER (ORDER BY id) AS bytes FROM (
   SELECT id, task_data FROM sync_queue WHERE workspace_id = $1 AND status = $2 AND id > $3 ORDER BY id LIMIT $4
 ) page`;
 
-/** One page of items of a status, oldest first, behind the item `afterId`: `limit` at most, fewer where they are large, at least one. */
+export interface QueueRequest {
+  workspaceId: string;
+  status: QueueStatus;
+  /** Only what was accepted behind this operation. */
+  afterId: number;
+  limit: number;
+  /** What the data of the items, as received, may take together. */
+  maxBytes: number;
+}
+
+/** One page of items of a status, oldest first: `limit` at most, fewer where they are large, at least one. */
 export async function listQueue(
   database: Database,
-  workspaceId: string,
-  status: QueueStatus,
-  afterId: number,
-  limit: number,
-): Promise<{ items: SyncQueueItem[]; hasMore: boolean }> {
+  { workspaceId, status, afterId, limit, maxBytes }: QueueRequest,
+): Promise<Page<SyncQueueItem>> {
   const sizes = await database.select<{ bytes: number }>(PAGE_SIZES, [workspaceId, status, afterId, limit + 1]);
-  const fitting = sizes.filter(({ bytes }, index) => index < limit && (index === 0 || bytes <= PAGE_MAX_BYTES)).length;
-  const items = await database.sequelize.getRepository(SyncQueueItem).findAll({
+  const fitting = sizes.filter(({ bytes }, index) => index < limit && (index === 0 || bytes <= maxBytes)).length;
+  const rows = await database.sequelize.getRepository(SyncQueueItem).findAll({
     where: { workspaceId, status, id: { [Op.gt]: afterId } },
     order: [['id', 'ASC']],
     limit: fitting,
     raw: true,
   });
-  return { items, hasMore: sizes.length > fitting };
+  return { rows, hasMore: sizes.length > fitting };
 }
 
 const REQUEUE = `

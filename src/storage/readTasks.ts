@@ -1,5 +1,6 @@
 // Reading tasks for /api/tasks: one by either of its ids, and pages by key (an offset would get slower with every page).
 import type { Task } from '../sync/task.js';
+import { cutBy, type Page, pageOf } from './cutPage.js';
 import type { Database } from './database.js';
 import { lookup, type Session } from './statement.js';
 import { FIELD_VERSIONS_COLUMN, SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
@@ -45,6 +46,8 @@ export interface TaskListRequest {
   workspaceId: string;
   sort: TaskSort;
   limit: number;
+  /** What titles and descriptions may take together. */
+  maxBytes: number;
   /** The place behind which to continue: sort value and id of the last task of the previous page. */
   after?: { sortValue: string; id: string };
   completed?: boolean;
@@ -60,9 +63,12 @@ const PARTS = [true, false].flatMap((deleted) => [true, false].map((completed) =
 
 const is = (column: string, value: boolean) => (value ? column : `NOT ${column}`);
 
-/** One page of tasks, `limit` at most. */
-export function listTasks(database: Database, request: TaskListRequest): Promise<TaskView[]> {
-  const bind: unknown[] = [request.workspaceId, request.limit];
+// Without reading a long one: its length stands beside it.
+const TEXT_BYTES = 'octet_length(t.title) + coalesce(octet_length(t.description), 0)';
+
+/** One page of tasks: `limit` at most, fewer where they are long, at least one. */
+export async function listTasks(database: Database, request: TaskListRequest): Promise<Page<TaskView>> {
+  const bind: unknown[] = [request.workspaceId, request.limit + 1, request.maxBytes];
   const bound = (value: unknown, type: string) => `$${bind.push(value)}::${type}`;
   const descending = request.sort.startsWith('-');
   const column = request.sort.endsWith('created_at') ? 't.created_at' : 't.updated_at';
@@ -85,9 +91,12 @@ export function listTasks(database: Database, request: TaskListRequest): Promise
     const part = [...conditions, is('t.deleted', deleted), is('t.completed', completed)];
     return `(SELECT t.* FROM tasks t WHERE ${part.join(' AND ')} ${order})`;
   });
-  return database.select<TaskView>(
-    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN}
-     FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) t ${order}) t ${UNSETTLED_JOIN} ${order}`,
+  const rows = await database.select<TaskView & { found: number }>(
+    `SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN}, t.found FROM (
+       SELECT t.*, ${cutBy(TEXT_BYTES, `${column} ${direction}, t.id ${direction}`)}
+       FROM (SELECT * FROM (${parts.join(' UNION ALL ')}) t ${order}) t
+     ) t ${UNSETTLED_JOIN} WHERE t.number < $2 AND (t.number = 1 OR t.bytes <= $3) ORDER BY t.number`,
     bind,
   );
+  return pageOf(rows);
 }

@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto';
 import Joi from 'joi';
 import { compileCheck } from './compileCheck.js';
+import { findOversized } from './dataLimits.js';
 import type { OperationKind } from './merge.js';
 import { stableJson } from './stableJson.js';
 import type { TaskFields } from './task.js';
@@ -102,6 +103,8 @@ export function readOperation(item: unknown): { operation: SentOperation } | { i
   // From here on the item itself is read, not joi's copy: a copy made by assignment would adopt a `__proto__` key.
   if (error !== undefined || !isRecord(item)) return { invalid: describe(error) };
   const data = isRecord(item.data) ? item.data : {};
+  const oversized = findOversized(data);
+  if (oversized !== undefined) return { invalid: oversized };
   const dataId = textOf(data.id);
   const besideId = textOf(item.task_id);
   if (dataId !== undefined && besideId !== undefined && dataId !== besideId) {

@@ -4,6 +4,7 @@ import type { InvalidItem } from './operation.js';
 
 /** A task is flat; this leaves room for what apps put beside it, and is far below where any parser complains (about 6,000). */
 const MAX_DEPTH = 32;
+const PATH_MAX_CHARS = 200;
 
 /** Finds the first unstorable thing in a JSON value. */
 export function findUnstorable(root: unknown): InvalidItem | undefined {
@@ -35,11 +36,17 @@ function searchUnstorable(root: unknown): InvalidItem | undefined {
         const message = describeText(key);
         if (message !== undefined)
           return { field: path || 'item', message: `a key in ${path || 'the item'} ${message}` };
-        stack.push({ value: inner, path: path === '' ? key : `${path}.${key}`, depth: depth + 1 });
+        stack.push({ value: inner, path: join(path, key), depth: depth + 1 });
       }
     }
   }
   return undefined;
+}
+
+/** A path is shown and kept: what somebody made a megabyte long is cut. */
+function join(path: string, key: string): string {
+  const whole = path === '' ? key : `${path}.${key}`;
+  return whole.length <= PATH_MAX_CHARS ? whole : `${whole.slice(0, PATH_MAX_CHARS - 3).toWellFormed()}...`;
 }
 
 function describeText(text: string): string | undefined {

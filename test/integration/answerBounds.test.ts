@@ -1,8 +1,8 @@
 // Every answer is bounded in bytes, whatever stands in the tasks that it tells of (I8), and no device is left with a wrong copy for it (I10).
 import { expect } from 'chai';
-import { expectBatch, expectTask } from '../support/contract.js';
+import { expectBatch, expectTask, nextPage } from '../support/contract.js';
 import { createItem, newId, updateItem } from '../support/operations.js';
-import { type System, startSystem } from '../support/system.js';
+import { type Answer, type System, startSystem } from '../support/system.js';
 import { withQueue } from '../support/withQueue.js';
 
 const LIMIT_BYTES = 262_144;
@@ -107,5 +107,84 @@ describe('the answer to a batch', () => {
     const omitted = body.results.map((each: Entry) => each.resolved_data_omitted ?? false);
     expect(omitted.at(-1)).to.equal(false);
     expect(omitted).to.include(true);
+  });
+});
+
+describe('lists of what is long', () => {
+  const COUNT = 30;
+  let system: System;
+  let ids: string[];
+
+  before(async () => {
+    const env = { RESPONSE_LIMIT: String(LIMIT_BYTES), BODY_LIMIT: String(16 * 1_048_576) };
+    system = await withQueue(startSystem(import.meta.url, { env }));
+    ids = Array.from({ length: COUNT }, () => newId('long'));
+    await system.push(ids.map((id) => createItem(id, { description: LONGEST })));
+    for (let n = 0; n < 3; n += 1) {
+      const items = Array.from({ length: 10 }, () => updateItem(ids[0] ?? '', { description: LONGEST }));
+      await system.push(items, {}, { prefer: 'wait=30' });
+    }
+  });
+  after(() => system.stop());
+
+  /** Reads all pages. @returns all items, and how many each page had */
+  async function readAll(first: string) {
+    const items: { id: unknown }[] = [];
+    const sizes: number[] = [];
+    for (let page: string | undefined = first; page !== undefined; ) {
+      const answer: Answer = await system.request('GET', page);
+      expect(answer.status).to.equal(200);
+      expect(answer.headers.get('content-type')).to.match(/^application\/json\b/);
+      expect(sizeOf(answer.body)).to.be.below(LIMIT_BYTES);
+      items.push(...answer.body);
+      sizes.push(answer.body.length);
+      page = nextPage(answer);
+    }
+    return { items, sizes };
+  }
+
+  for (const sort of ['created_at', '-updated_at']) {
+    it(`tasks by ${sort}: every page ends in time, and together they are whole`, async () => {
+      const { items, sizes } = await readAll(`/api/tasks?limit=1000&sort=${sort}`);
+      expect(items.map(({ id }) => id)).to.have.members(ids);
+      expect(items).to.have.lengthOf(COUNT);
+      expect(Math.max(...sizes)).to.equal(2);
+    });
+  }
+
+  it('a history', async () => {
+    const { items, sizes } = await readAll(`/api/tasks/${ids[0]}/history?limit=1000`);
+    expect(items).to.have.lengthOf(31);
+    expect(items.map(({ id }) => Number(id))).to.deep.equal(items.map(({ id }) => Number(id)).sort((a, b) => b - a));
+    expect(Math.max(...sizes)).to.equal(2);
+  });
+
+  it('the queue', async () => {
+    const { items, sizes } = await readAll('/api/sync/queue?status=synced&limit=1000');
+    expect(items.length).to.be.at.least(60);
+    expect(new Set(items.map(({ id }) => id)).size).to.equal(items.length);
+    expect(Math.max(...sizes.slice(0, 25))).to.be.within(1, 2);
+  });
+
+  it('a history of operations that carry what nobody asked for, as older versions took it', async () => {
+    const id = newId('heavy');
+    await system.push([createItem(id)]);
+    await system.push(Array.from({ length: 20 }, (_, n) => updateItem(id, { title: `T${n}` })));
+    const heavy = `UPDATE sync_queue SET task_data = task_data || jsonb_build_object('blob', repeat('x', 1000000)) WHERE task_id = $1 RETURNING id`;
+    await system.database.select(heavy, [id]);
+    const { items, sizes } = await readAll(`/api/tasks/${id}/history?limit=1000`);
+    expect(items).to.have.lengthOf(21);
+    expect(sizes, 'it is left out before it is read').to.deep.equal([21]);
+    const [{ id: newest } = { id: '' }] = items;
+    const explained = await system.request('GET', `/api/sync/operations/${newest}`);
+    expect(explained.body.data).to.deep.equal({ title: 'T19' });
+  });
+
+  it('one that is alone too long is shown all the same', async () => {
+    const data = { description: LONGEST };
+    const failed = await system.push([createItem(newId('one'), data)]);
+    expect(failed.body.summary.success).to.equal(1);
+    const only = await system.request('GET', '/api/tasks?limit=1&sort=-created_at');
+    expect(only.body).to.have.lengthOf(1);
   });
 });

@@ -10,6 +10,7 @@ import { findStalled } from '../../src/storage/findStalled.js';
 import { findUnsettled } from '../../src/storage/findUnsettled.js';
 import { readParts } from '../../src/storage/finishBatches.js';
 import { readLongTasks } from '../../src/storage/longTasks.js';
+import type { QueueStatus } from '../../src/storage/models/syncQueueItem.js';
 import { pruneBatches, pruneOperations } from '../../src/storage/pruneLog.js';
 import { countPending, readBacklog } from '../../src/storage/readBacklog.js';
 import { findBatch, readOperationsById } from '../../src/storage/readBatch.js';
@@ -29,6 +30,13 @@ const FAILED = 20;
 const NOW = '2027-03-01T12:00:00.000000Z';
 const WORKSPACE = 'default';
 const FIFTY = Array.from({ length: 50 }, (_, n) => n * 1_900 + 1);
+const queuePage = (status: QueueStatus, afterId: number) => ({
+  workspaceId: WORKSPACE,
+  status,
+  afterId,
+  limit: 100,
+  maxBytes: 1_000_000,
+});
 const uuidOf = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
 const FILL = [
@@ -83,8 +91,15 @@ describe('query plans of lists that leave nearly every task out', () => {
       );
       await database.sequelize.query('VACUUM ANALYZE tasks');
       for (const sort of TASK_SORTS) {
-        const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false, ...filter };
-        const list = async () => expect(await listTasks(database, request)).to.have.lengthOf(5);
+        const request = {
+          workspaceId: WORKSPACE,
+          sort,
+          limit: 100,
+          maxBytes: 1_000_000,
+          includeDeleted: false,
+          ...filter,
+        };
+        const list = async () => expect((await listTasks(database, request)).rows).to.have.lengthOf(5);
         // Each of five, and its look at the log.
         await expectIndexedOn(list, 50);
       }
@@ -105,7 +120,7 @@ describe('query plans', () => {
   const expectIndexed = (work: () => Promise<unknown>, mostRows: number) => expectIndexedOn(work, mostRows);
 
   for (const sort of TASK_SORTS) {
-    const request = { workspaceId: WORKSPACE, sort, limit: 101, includeDeleted: false };
+    const request = { workspaceId: WORKSPACE, sort, limit: 100, maxBytes: 1_000_000, includeDeleted: false };
     it(`lists tasks by ${sort}`, () => expectIndexed(() => listTasks(system.database, request), 1_000));
 
     it(`lists tasks by ${sort} from the middle`, () => {
@@ -118,7 +133,12 @@ describe('query plans', () => {
   }
 
   it('lists the tasks updated since a moment ago, by that time', () => {
-    const recent = { updatedSince: '2027-03-01T11:59:59.900000Z', includeDeleted: true, limit: 101 };
+    const recent = {
+      updatedSince: '2027-03-01T11:59:59.900000Z',
+      includeDeleted: true,
+      limit: 100,
+      maxBytes: 1_000_000,
+    };
     return expectIndexed(
       () => listTasks(system.database, { workspaceId: WORKSPACE, sort: 'updated_at', ...recent }),
       1_000,
@@ -193,8 +213,8 @@ describe('query plans', () => {
 
   for (const status of ['pending', 'failed', 'synced'] as const) {
     it(`lists ${status} items, from the beginning and from the middle`, async () => {
-      await expectIndexed(() => listQueue(system.database, WORKSPACE, status, 0, 101), 500);
-      await expectIndexed(() => listQueue(system.database, WORKSPACE, status, COUNT / 2, 101), 500);
+      await expectIndexed(() => listQueue(system.database, queuePage(status, 0)), 500);
+      await expectIndexed(() => listQueue(system.database, queuePage(status, COUNT / 2)), 500);
     });
   }
 
@@ -260,15 +280,21 @@ describe('query plans', () => {
     await expectIndexed(() => findStalled(database, NOW, 100), 20);
     await expectIndexed(() => countPending(database, 5_000, 10), 5_100);
     await expectIndexed(() => readBacklog(database, 5_000), 5_200);
-    await expectIndexed(() => listQueue(database, WORKSPACE, 'pending', COUNT / 2, 101), 500);
-    await expectIndexed(() => listQueue(database, WORKSPACE, 'failed', 0, 101), 500);
-    await expectIndexed(() => listQueue(database, WORKSPACE, 'synced', COUNT / 2, 101), 500);
+    await expectIndexed(() => listQueue(database, queuePage('pending', COUNT / 2)), 500);
+    await expectIndexed(() => listQueue(database, queuePage('failed', 0)), 500);
+    await expectIndexed(() => listQueue(database, queuePage('synced', COUNT / 2)), 500);
     const keys = FIFTY.map((n) => ({ clientId: 'phone', opId: `op-${n}` }));
     await expectIndexed(() => readOutcomes(database, WORKSPACE, { keys, maxBytes: 1 }), 700);
     const taskIds = FIFTY.map((n) => `task-${n}`);
     await expectIndexed(() => readOutcomes(database, WORKSPACE, { keys: [], taskIds, maxBytes: 1 }), 500);
     await expectIndexed(() => findTask(database, WORKSPACE, 'task-771'), 10);
-    const list = { workspaceId: WORKSPACE, sort: '-updated_at' as const, limit: 101, includeDeleted: false };
+    const list = {
+      workspaceId: WORKSPACE,
+      sort: '-updated_at' as const,
+      limit: 100,
+      maxBytes: 1_000_000,
+      includeDeleted: false,
+    };
     await expectIndexed(() => listTasks(database, list), 1_000);
   });
 

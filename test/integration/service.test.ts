@@ -37,6 +37,8 @@ describe('the service', () => {
       max_items: 1_000,
       body_bytes: 4_096,
       max_item_bytes: 4_096 - 128,
+      data_fields: 64,
+      data_bytes: 16_384,
       response_bytes: 4_194_304,
       request_ms: 300_000,
       request_silence_ms: 10_000,

@@ -55,6 +55,44 @@ describe('an operation', () => {
     });
   }
 
+  describe('with fields that the server does not know', () => {
+    const known = { id: 't1', title: 'T'.repeat(1_000), description: '\u0001'.repeat(20_000), completed: true };
+    const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}`, n]));
+
+    it('takes as many as the limits allow, however long the fields of a task are (I8)', () => {
+      expect(accepted(item({ data: { ...known, ...many(64) } })).data).to.include({ f63: 63 });
+      const note = 'n'.repeat(16_384 - JSON.stringify({ note: '' }).length + 1);
+      expect(accepted(item({ data: { ...known, note } })).data).to.deep.equal({ ...known, note });
+      expect(refused(item({ data: { ...known, note: `${note}n` } })).field).to.equal('data');
+    });
+
+    const cases: [what: string, data: object, message: RegExp][] = [
+      ['too many fields', many(65), /^data has 65 fields .* 64 /],
+      ['a long text', { note: 'x'.repeat(20_000) }, /^what data has .* 16384 /],
+      ['characters that JSON writes long', { note: '\u0001'.repeat(4_000) }, / 16384 /],
+      ['a long name', { ['n'.repeat(20_000)]: 1 }, / 16384 /],
+      ['something large inside', { note: { deep: [Array.from({ length: 5_000 }, () => 'abc')] } }, / 16384 /],
+      ['a time without end', { updated_at: `2026-01-31T10:30:00.${'0'.repeat(20_000)}Z` }, / 16384 /],
+    ];
+    for (const [what, data, message] of cases) {
+      for (const operation of ['create', 'update', 'delete']) {
+        it(`refuses ${what} in a ${operation}, and says which limit`, () => {
+          const invalid = refused(item({ operation, data: { id: 't1', title: 'T', ...data } }));
+          expect(invalid.field).to.equal('data');
+          expect(invalid.message).to.match(message);
+        });
+      }
+    }
+  });
+
+  it('names what cannot be stored by a path of bounded length', () => {
+    const { field, message } = refused(item({ data: { id: 't1', ['k'.repeat(100_000)]: { deep: 'a\u0000' } } }));
+    expect(field)
+      .to.match(/^data\.k+\.\.\.$/)
+      .and.have.lengthOf(200);
+    expect(message.length).to.be.below(400);
+  });
+
   it('leaves the id of a create to the server', () => {
     expect(accepted(item({ operation: 'create', data: { title: 'New' } })).taskId).to.equal(undefined);
   });

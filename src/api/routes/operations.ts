@@ -10,6 +10,7 @@ import { FIELD_NAMES, type TaskFields } from '../../sync/task.js';
 import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOfWrite } from '../feed.js';
+import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentTask, statusOf } from '../present.js';
 import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
@@ -36,12 +37,16 @@ const history =
     const beforeId = cursor === undefined ? Number.MAX_SAFE_INTEGER : decodeCursor(cursor, isPlace)[0];
     const task = await findTask(deps.database, workspaceId, id);
     // Without a task there may still be operations: they wait, failed, or found no task.
-    const operations = await listHistory(deps.database, workspaceId, task?.id ?? id, beforeId, limit + 1);
-    if (operations.length === 0 && task === undefined) throw notFound(id);
-    const page = operations.slice(0, limit);
-    const last = page.at(-1);
-    if (operations.length > page.length && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
-    response.json(page.map(presentHistoryEntry));
+    const maxBytes = deps.config.responseLimitBytes;
+    const wanted = { workspaceId, taskId: task?.id ?? id, beforeId, limit, maxBytes };
+    const { rows, hasMore } = await listHistory(deps.database, wanted);
+    if (rows.length === 0 && task === undefined) throw notFound(id);
+    const page = writePage(rows, presentHistoryEntry, maxBytes);
+    const last = rows[page.count - 1];
+    if ((hasMore || page.count < rows.length) && last !== undefined) {
+      linkNext(request, response, encodeCursor([last.id]));
+    }
+    response.type('json').send(page.json);
   };
 
 const isPlace = (value: unknown): value is [number] =>

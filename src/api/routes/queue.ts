@@ -10,6 +10,7 @@ import type { QueueStatus, SyncQueueItem } from '../../storage/models/syncQueueI
 import { countQueue, listQueue, requeue } from '../../storage/readQueue.js';
 import { toMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
+import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentQueueItem } from '../present.js';
 import { redispatch } from '../redispatch.js';
@@ -82,12 +83,17 @@ const list =
   async (request, response) => {
     const query = readQuery(request, queueQuery);
     const afterId = query.cursor === undefined ? 0 : decodeCursor(query.cursor, isPlace)[0];
-    const { items, hasMore } = await listQueue(deps.database, workspaceOf(request), query.status, afterId, query.limit);
-    const last = items.at(-1);
-    if (hasMore && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
+    const { status, limit } = query;
+    const maxBytes = deps.config.responseLimitBytes;
+    const wanted = { workspaceId: workspaceOf(request), status, afterId, limit, maxBytes };
+    const { rows, hasMore } = await listQueue(deps.database, wanted);
+    const page = writePage(rows, presentQueueItem, maxBytes);
+    const last = rows[page.count - 1];
+    const isCut = hasMore || page.count < rows.length;
+    if (isCut && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
     // From the first to the last: then the page is all that is pending.
-    else if (query.status === 'pending' && afterId === 0) response.set('Sync-Pending', String(items.length));
-    response.json(items.map(presentQueueItem));
+    else if (status === 'pending' && afterId === 0) response.set('Sync-Pending', String(page.count));
+    response.type('json').send(page.json);
   };
 
 const isPlace = (value: unknown): value is [number] =>

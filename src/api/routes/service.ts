@@ -3,6 +3,7 @@ import { type RequestHandler, Router } from 'express';
 import type { Config } from '../../../config/index.js';
 import { type QueueLook, QueueUnavailable } from '../../queue/producer.js';
 import { isMigrated } from '../../storage/migrate.js';
+import { DATA_LIMITS } from '../../sync/dataLimits.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import { bodyLimits } from '../problem.js';
@@ -61,6 +62,7 @@ function describeLimits(config: Config) {
   return {
     max_items: sync.maxItems,
     ...bodyLimits(bodyLimitBytes),
+    ...DATA_LIMITS,
     response_bytes: responseLimitBytes,
     request_ms: requestTimeoutMs,
     request_silence_ms: requestSilenceMs,

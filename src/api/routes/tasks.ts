@@ -11,6 +11,7 @@ import { EXPECTED_TIME, fromMicros, parseTimestamp } from '../../sync/timestamp.
 import { entityTag, isKnown, requireConditions } from '../conditions.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOfWrite } from '../feed.js';
+import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
 import {
@@ -73,22 +74,24 @@ const list =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const query = readQuery(request, listQuery);
-    const tasks = await listTasks(deps.database, {
+    const maxBytes = deps.config.responseLimitBytes;
+    const { rows, hasMore } = await listTasks(deps.database, {
       workspaceId: workspaceOf(request),
       sort: query.sort,
-      limit: query.limit + 1,
+      limit: query.limit,
+      maxBytes,
       includeDeleted: query.include_deleted,
       ...(query.cursor === undefined ? {} : { after: readPlace(query.cursor, query.sort) }),
       ...(query.completed === undefined ? {} : { completed: query.completed }),
       ...(query.updated_since === undefined ? {} : { updatedSince: readSince(query.updated_since) }),
     });
-    const page = tasks.slice(0, query.limit);
-    const last = page.at(-1);
-    if (tasks.length > page.length && last !== undefined) {
+    const page = writePage(rows, presentTask, maxBytes);
+    const last = rows[page.count - 1];
+    if ((hasMore || page.count < rows.length) && last !== undefined) {
       const sortValue = query.sort.endsWith('created_at') ? last.createdAt : last.updatedAt;
       linkNext(request, response, encodeCursor([query.sort, sortValue, last.id]));
     }
-    response.json(page.map(presentTask));
+    response.type('json').send(page.json);
   };
 
 type Place = [sort: string, sortValue: string, id: string];
