@@ -16,11 +16,6 @@ const LIST_LIMIT_MAX = 1_000;
 /** Schema of a list's ?limit. */
 export const limitRule = Joi.number().integer().min(1).max(LIST_LIMIT_MAX).default(LIST_LIMIT_DEFAULT);
 
-/** The query, converted and checked. @throws ApiError invalid_request */
-export function readQuery<Shape>(request: Request, schema: Joi.ObjectSchema<Shape>): Shape {
-  return check(schema, request.query, { convert: true, stripUnknown: true });
-}
-
 /** The JSON body, checked as it is; fields that the schema does not know are ignored. @throws ApiError invalid_request */
 export function readBody<Shape>(request: Request, schema: Joi.ObjectSchema<Shape>): Shape {
   const body: unknown = request.body;
@@ -32,7 +27,8 @@ export function readBody<Shape>(request: Request, schema: Joi.ObjectSchema<Shape
   return check(schema, body, { convert: false, stripUnknown: true });
 }
 
-function check<Shape>(schema: Joi.ObjectSchema<Shape>, value: unknown, options: Joi.ValidationOptions): Shape {
+/** A value as its schema reads it. @throws ApiError invalid_request */
+export function check<Shape>(schema: Joi.ObjectSchema<Shape>, value: unknown, options: Joi.ValidationOptions): Shape {
   const result = schema.validate(value, { ...options, abortEarly: false, errors: { wrap: { label: false } } });
   if (result.error === undefined) return result.value;
   throw invalidRequest(

@@ -4,27 +4,30 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RequestHandler, Router } from 'express';
+import Joi from 'joi';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ApiError, describeProblem, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
-import { decodeUtf8 } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { follow, openLiveFeed } from './follow.js';
 import { route } from './middleware/methods.js';
 import { toApiError } from './problem.js';
 import { problemText } from './problemText.js';
 import { awaitBatch, readEnvelope, storeBatch } from './pushBatch.js';
+import { namesOf, readQuery, requireKnown } from './query.js';
 import { invalidRequest } from './request.js';
+import { parseMessage, readRef } from './socketMessage.js';
 import { createSocketSink, keepAlive, type SocketSink } from './socketSink.js';
 
 const SOCKET_PATH = '/api/sync/ws';
+export const socketQuery = Joi.object<{ cursor?: string }>({ cursor: Joi.string().max(256) });
+const SOCKET_QUERY_NAMES = namesOf(socketQuery);
 /** The host of an address does not matter here. */
 const BASE = 'http://localhost';
 
 /** Batches of one socket that are under way at once; one more is refused, and can be sent again. */
 const PUSHES_MAX = 8;
-const REF_MAX_CHARS = 128;
 /** How long a peer may take to close before it is cut. */
 const CLOSE_LIMIT_MS = 2_000;
 
@@ -39,10 +42,8 @@ export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void>
     // Node takes its own listener off an upgraded connection: without one a reset would end the process.
     connection.on('error', () => connection.destroy());
     try {
-      const { searchParams } = readAddress(deps, request);
-      sockets.handleUpgrade(request, connection, head, (socket) => {
-        void serve(deps, socket, searchParams.get('cursor') ?? undefined);
-      });
+      const { search } = readAddress(deps, request);
+      sockets.handleUpgrade(request, connection, head, (socket) => void serve(deps, socket, search));
     } catch (error) {
       refuse(connection, toApiError(error, deps.config.bodyLimitBytes));
     }
@@ -91,7 +92,7 @@ function readAddress(deps: ApiDeps, request: IncomingMessage): URL {
 /** The same address without an upgrade. */
 export function socketRoutes(): Router {
   const router = Router();
-  route(router, SOCKET_PATH, { get: requireUpgrade });
+  route(router, SOCKET_PATH, { get: requireUpgrade }, { get: socketQuery });
   return router;
 }
 
@@ -104,7 +105,7 @@ const requireUpgrade: RequestHandler = (_request, response) => {
   );
 };
 
-async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefined): Promise<void> {
+async function serve(deps: ApiDeps, socket: WebSocket, query: string): Promise<void> {
   const controller = new AbortController();
   const end = () => controller.abort();
   const sink = createSocketSink(socket);
@@ -121,6 +122,7 @@ async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefine
   try {
     release = deps.streams.open('websocket');
     takePushes(deps, socket, sink, controller.signal, sendError);
+    const { cursor } = readSocketQuery(query);
     const feed = await openLiveFeed(deps, DEFAULT_WORKSPACE_ID, cursor);
     const ended = await follow(deps, sink, feed, controller.signal);
     // 1008 says to bootstrap, as it does for a cursor that cannot be continued.
@@ -136,6 +138,12 @@ async function serve(deps: ApiDeps, socket: WebSocket, cursor: string | undefine
   }
 }
 
+/** Like the query of a route. @throws ApiError invalid_request */
+function readSocketQuery(search: string) {
+  requireKnown(search, SOCKET_QUERY_NAMES);
+  return readQuery({ url: search }, socketQuery);
+}
+
 function takePushes(
   deps: ApiDeps,
   socket: WebSocket,
@@ -149,15 +157,14 @@ function takePushes(
     let ref: unknown;
     underWay += 1;
     try {
-      const text = decodeUtf8(bytesOf(data), 'message');
-      const message = parseMessage(text);
+      const { message, chars } = parseMessage(data);
       ref = readRef(message);
       if (underWay > PUSHES_MAX)
         throw new ApiError('unavailable', `At most ${PUSHES_MAX} batches of a socket may be under way.`);
       if (!('type' in message) || message.type !== 'push') {
         throw invalidRequest([{ field: 'type', message: 'type must be push' }]);
       }
-      deps.admission.checkLoad(text.length);
+      deps.admission.checkLoad(chars);
       const envelope = readEnvelope(deps, message);
       const wait = { waitMs: deps.config.sync.waitMs, signal };
       // One after the other: a device's batches are accepted in the order in which it sent them.
@@ -173,31 +180,4 @@ function takePushes(
       await sink.throttle(signal);
     }
   });
-}
-
-/** ws checks the text of text messages, and closes with 1007; what is binary it hands over as it came. */
-function bytesOf(data: RawData): Buffer {
-  if (Array.isArray(data)) return Buffer.concat(data);
-  return Buffer.isBuffer(data) ? data : Buffer.from(data);
-}
-
-/** What the client calls its push. It is echoed, so it has to be short and flat. @throws ApiError invalid_request */
-function readRef(message: object): string | number | undefined {
-  const ref: unknown = 'ref' in message ? message.ref : undefined;
-  if (ref === undefined || typeof ref === 'number') return ref;
-  if (typeof ref === 'string' && ref.length <= REF_MAX_CHARS) return ref;
-  throw invalidRequest([
-    { field: 'ref', message: `ref must be a number or a string of at most ${REF_MAX_CHARS} characters` },
-  ]);
-}
-
-/** @throws ApiError invalid_json */
-function parseMessage(text: string): object {
-  try {
-    const message: unknown = JSON.parse(text);
-    if (typeof message === 'object' && message !== null) return message;
-  } catch {
-    // Not JSON: the same answer as for JSON that is no object.
-  }
-  throw new ApiError('invalid_json', 'A message must be one JSON object.');
 }

@@ -128,13 +128,68 @@ describe('the WebSocket', () => {
     expect((await system.request('GET', '/health')).status).to.equal(200);
   });
 
-  it('refuses a ref that is no short name, however deep', async () => {
+  const REFS = [
+    null,
+    true,
+    false,
+    0,
+    -1.5,
+    1e300,
+    '',
+    'r',
+    '\u0000\ud800',
+    [],
+    {},
+    [null, [0]],
+    { a: { b: [''] }, toJSON: 1 },
+  ];
+  for (const ref of [...REFS, { ['__proto__']: { ref: 1 } }, 'x'.repeat(1_022), 'ü'.repeat(511)]) {
+    it(`echoes the ref ${JSON.stringify(ref).slice(0, 50)} as it is, in results and in errors`, async () => {
+      const client = await open();
+      const sent = JSON.stringify(ref);
+      const answers = () => client.messages.filter(({ type }) => type === 'result' || type === 'error');
+      client.socket.send(`{"type":"push","ref":${sent},"items":${JSON.stringify([create('ws-ref')])}}`);
+      client.socket.send(`{"type":"shout","ref":${sent}}`);
+      client.socket.send(`{"type":"push","ref":${sent},"items":[]}`);
+      client.socket.send(`{"ref":${sent}}`);
+      await eventually(() => answers().length === 4);
+      expect(answers().map(({ type }) => type)).to.have.members(['result', 'error', 'error', 'error']);
+      for (const answer of answers()) expect(JSON.stringify(answer.ref)).to.equal(sent);
+      await client.close();
+    });
+  }
+
+  it('has no ref in its answers where none was sent', async () => {
     const client = await open();
+    client.socket.send(JSON.stringify({ type: 'push', items: [create('ws-no-ref')] }));
+    expect(await client.waitFor('result')).to.not.have.property('ref');
+    client.socket.send(JSON.stringify({ type: 'push', items: [] }));
+    expect(await client.waitFor('error')).to.not.have.property('ref');
+    await client.close();
+  });
+
+  it('refuses a query parameter that it does not know, with the nearest name', async () => {
+    const client = await open('?curser=abc');
+    const [code] = await once(client.socket, 'close');
+    expect(code).to.equal(1008);
+    const { problem } = client.messages.at(-1);
+    expect(problem).to.include({ code: 'invalid_request', status: 400 });
+    expect(problem.errors).to.deep.equal([
+      { field: 'curser', message: 'there is no query parameter "curser" here; did you mean "cursor"?' },
+    ]);
+  });
+
+  it('refuses a ref that would not come back as it is, or is too long, however deep', async () => {
+    const client = await open();
+    client.socket.send('{"type":"push","ref":[1e400],"items":[]}');
+    client.socket.send(`{"type":"push","ref":[${'1,'.repeat(400_000)}1],"items":[]}`);
     client.socket.send(`{"type":"push","ref":${'['.repeat(100_000)}${']'.repeat(100_000)},"items":[]}`);
-    client.socket.send(JSON.stringify({ type: 'push', ref: 'x'.repeat(129), items: [] }));
-    await eventually(() => client.messages.filter((each) => each.type === 'error').length === 2);
+    client.socket.send(JSON.stringify({ type: 'push', ref: 'x'.repeat(1_023), items: [] }));
+    client.socket.send(JSON.stringify({ type: 'push', ref: 'ü'.repeat(512), items: [] }));
+    await eventually(() => client.messages.filter((each) => each.type === 'error').length === 5);
     for (const { problem, ref } of client.messages.filter((each) => each.type === 'error')) {
-      expect(problem.code).to.equal('invalid_request');
+      expect(problem.errors[0].field).to.equal('ref');
+      expect(problem.detail).to.include('1024 bytes');
       expect(ref).to.equal(undefined);
     }
     await client.close();

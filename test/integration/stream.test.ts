@@ -164,6 +164,47 @@ describe('the stream', () => {
     expect(stream.status).to.equal(410);
     await stream.close();
   });
+
+  describe('that a polyfill opens', () => {
+    let cursors: string[];
+    before(async () => {
+      const at = async () => (await system.request('GET', '/api/sync/changes?limit=5000')).body.cursor;
+      cursors = [await at()];
+      for (const id of ['s-poly-1', 's-poly-2', 's-poly-3']) {
+        await system.push([create(id)]);
+        cursors.push(await at());
+      }
+    });
+
+    /** The tasks that a stream begins with, up to the last one. */
+    async function begins(query: string, headers: Record<string, string> = {}) {
+      const stream = await open(query, headers);
+      await eventually(() => stream.changes().at(-1)?.data.task.id === 's-poly-3');
+      const ids = stream.changes().map(({ data }) => data.task.id);
+      await stream.close();
+      return ids;
+    }
+
+    for (const name of ['lastEventId', 'last_event_id', 'Last-Event-ID']) {
+      it(`begins at ${name} in the query (I6)`, async () => {
+        expect(await begins(`?${name}=${cursors[1]}`)).to.deep.equal(['s-poly-2', 's-poly-3']);
+      });
+
+      it(`begins at ${name} rather than at the cursor of its address, and at the header rather than at both`, async () => {
+        expect(await begins(`?cursor=${cursors[0]}&${name}=${cursors[2]}`)).to.deep.equal(['s-poly-3']);
+        const query = `?cursor=${cursors[0]}&${name}=${cursors[1]}`;
+        expect(await begins(query, { 'last-event-id': cursors[2] ?? '' })).to.deep.equal(['s-poly-3']);
+      });
+
+      it(`begins at the cursor where ${name} is empty`, async () => {
+        expect(await begins(`?${name}=&cursor=${cursors[2]}`)).to.deep.equal(['s-poly-3']);
+      });
+
+      it(`is refused with 400 where ${name} is no cursor`, async () => {
+        expect((await system.request('GET', `/api/sync/stream?${name}=7`)).status).to.equal(400);
+      });
+    }
+  });
 });
 
 describe('streams beyond the limit', () => {
@@ -182,5 +223,43 @@ describe('streams beyond the limit', () => {
       return third.status === 200;
     });
     await system.stop();
+  });
+});
+
+describe('HEAD of what would last', () => {
+  let system: System;
+  before(async () => {
+    system = await startSystem(import.meta.url, { env: { STREAM_MAX: '1' } });
+  });
+  after(() => system.stop());
+
+  const head = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${system.url}${path}`, { method: 'HEAD', headers, signal: AbortSignal.timeout(10_000) });
+
+  it('answers the headers of a stream and holds no place (I8)', async () => {
+    await system.push([create('h-1')]);
+    for (let count = 0; count < 3; count += 1) {
+      const answer = await head('/api/sync/stream');
+      expect(answer.status).to.equal(200);
+      expect(answer.headers.get('content-type')).to.equal('text/event-stream');
+      expect(answer.headers.get('sync-cursor')).to.match(/./);
+      expect(await answer.text()).to.equal('');
+    }
+    const stream = await openStream(`${system.url}/api/sync/stream`);
+    expect(stream.status).to.equal(200);
+    expect((await head('/api/sync/stream')).status, 'also where all places are taken').to.equal(200);
+    await stream.close();
+    expect((await head('/api/sync/stream?cursor=7')).status).to.equal(400);
+  });
+
+  it('does not wait, and reads neither lines nor a digest', async () => {
+    const { cursor } = (await system.request('GET', '/api/sync/changes')).body;
+    const waiting = await head(`/api/sync/changes?wait=30&cursor=${cursor}`);
+    expect(waiting.status).to.equal(200);
+    expect(waiting.headers.get('sync-cursor')).to.equal(cursor);
+    const lines = await head('/api/sync/changes', { accept: 'application/x-ndjson' });
+    expect(lines.headers.get('content-type')).to.match(/^application\/x-ndjson/);
+    const digest = await head('/api/sync/digest');
+    expect(digest.headers.get('sync-cursor')).to.equal((await system.request('GET', '/api/sync/digest')).body.cursor);
   });
 });

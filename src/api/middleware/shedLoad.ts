@@ -41,5 +41,7 @@ function bytesToRead(request: Request, limitBytes: number): number {
 function isExpensive(request: Request): boolean {
   if (!request.path.startsWith('/api/')) return false;
   if (!SAFE_METHODS.includes(request.method)) return true;
+  // Of these only a GET is expensive: HEAD answers with what it knows without reading.
+  if (request.method !== 'GET') return false;
   return request.path === '/api/sync/digest' || (request.get('accept') ?? '').includes('application/x-ndjson');
 }

@@ -8,7 +8,8 @@ import { fromMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOf, type Feed, type FeedPage, openFeed, readFeedPage, requireCurrentFeed } from '../feed.js';
 import { route } from '../middleware/methods.js';
-import { invalidRequest, readQuery, workspaceOf } from '../request.js';
+import { readQuery } from '../query.js';
+import { invalidRequest, workspaceOf } from '../request.js';
 import { abortOnEnd } from '../waiting.js';
 
 const PAGE_DEFAULT = 500;
@@ -31,7 +32,7 @@ export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: n
 /** The routes of the change feed. */
 export function changeRoutes(deps: ApiDeps): Router {
   const router = Router();
-  route(router, '/api/sync/changes', { get: changes(deps) });
+  route(router, '/api/sync/changes', { get: changes(deps) }, { get: changesQuery });
   return router;
 }
 
@@ -45,8 +46,12 @@ const changes =
     const workspaceId = workspaceOf(request);
     const feed = await openFeed(deps, workspaceId, cursor, bucket);
     response.vary('Accept');
-    if (request.accepts(['application/json', LINES]) === LINES) return sendLines(deps, response, feed);
-    const page = await readOrWait(deps, response, feed, limit, wait * 1_000);
+    const isHead = request.method === 'HEAD';
+    if (request.accepts(['application/json', LINES]) === LINES) {
+      if (isHead) return void response.type(LINES).end();
+      return sendLines(deps, response, feed);
+    }
+    const page = await readOrWait(deps, response, feed, limit, isHead ? 0 : wait * 1_000);
     response.set('Sync-Cursor', cursorOf(page.next)).type('json').send(pageJson(page, deps.clock.nowMicros()));
   };
 

@@ -46,6 +46,10 @@ function digest(deps: ApiDeps): RequestHandler {
   return async (request, response) => {
     const workspaceId = workspaceOf(request);
     const feed = await openFeed(deps, workspaceId, undefined);
+    if (request.method === 'HEAD') {
+      response.set('Sync-Cursor', cursorsOf(feed.incarnation, workspaceId)(feed.headSeq)).end();
+      return;
+    }
     const { seq, buckets, incarnation } = await readOnce(workspaceId, keyOf(feed.incarnation, feed.headSeq));
     const cursor = cursorsOf(incarnation, workspaceId)(seq);
     response.set('Sync-Cursor', cursor).json({

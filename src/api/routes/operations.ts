@@ -14,7 +14,8 @@ import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentTask, statusOf } from '../present.js';
 import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
-import { decodeCursor, encodeCursor, limitRule, linkNext, readQuery, workspaceOf } from '../request.js';
+import { readQuery } from '../query.js';
+import { decodeCursor, encodeCursor, limitRule, linkNext, workspaceOf } from '../request.js';
 import { notFound, readId } from './tasks.js';
 
 export const historyQuery = Joi.object<{ limit: number; cursor?: string }>({ limit: limitRule, cursor: Joi.string() });
@@ -22,7 +23,7 @@ export const historyQuery = Joi.object<{ limit: number; cursor?: string }>({ lim
 /** The routes of the operation log. */
 export function operationRoutes(deps: ApiDeps): Router {
   const router = Router();
-  route(router, '/api/tasks/:id/history', { get: history(deps) });
+  route(router, '/api/tasks/:id/history', { get: history(deps) }, { get: historyQuery });
   route(router, '/api/sync/operations/:id', { get: explain(deps) });
   route(router, '/api/sync/operations/:id/reapply', { post: reapply(deps) });
   return router;

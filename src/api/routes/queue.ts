@@ -13,8 +13,9 @@ import type { ApiDeps } from '../deps.js';
 import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentQueueItem } from '../present.js';
+import { readQuery } from '../query.js';
 import { redispatch } from '../redispatch.js';
-import { decodeCursor, encodeCursor, limitRule, linkNext, readQuery, workspaceOf } from '../request.js';
+import { decodeCursor, encodeCursor, limitRule, linkNext, workspaceOf } from '../request.js';
 import { readWaitMs } from '../waiting.js';
 import { operationNotFound, readOperationId } from './operations.js';
 
@@ -31,7 +32,7 @@ export const queueQuery = Joi.object<{ status: QueueStatus; limit: number; curso
 export function queueRoutes(deps: ApiDeps): Router {
   const router = Router();
   route(router, '/api/sync/status', { get: status(deps) });
-  route(router, '/api/sync/queue', { get: list(deps) });
+  route(router, '/api/sync/queue', { get: list(deps) }, { get: queueQuery });
   route(router, '/api/sync/trigger', { post: trigger(deps) });
   route(router, '/api/sync/queue/:id', { delete: discard(deps) });
   route(router, '/api/sync/queue/:id/retry', { post: retry(deps) });

@@ -14,16 +14,8 @@ import { cursorOfWrite } from '../feed.js';
 import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
-import {
-  decodeCursor,
-  encodeCursor,
-  invalidRequest,
-  limitRule,
-  linkNext,
-  readBody,
-  readQuery,
-  workspaceOf,
-} from '../request.js';
+import { readQuery } from '../query.js';
+import { decodeCursor, encodeCursor, invalidRequest, limitRule, linkNext, readBody, workspaceOf } from '../request.js';
 
 interface ListQuery {
   limit: number;
@@ -65,7 +57,7 @@ export const patchBody = Joi.object<Partial<TaskBody> & { deleted?: false }>({
 /** The routes of /api/tasks. */
 export function taskRoutes(deps: ApiDeps): Router {
   const router = Router();
-  route(router, '/api/tasks', { get: list(deps), post: create(deps) });
+  route(router, '/api/tasks', { get: list(deps), post: create(deps) }, { get: listQuery });
   route(router, '/api/tasks/:id', { get: read(deps), put: replace(deps), patch: patch(deps), delete: remove(deps) });
   return router;
 }

@@ -115,7 +115,7 @@ function requestTo(route: Route, pools: Pools): fc.Arbitrary<FuzzRequest> {
   return method.chain((chosen) => {
     const schemas = ROUTE_SCHEMAS[`${chosen} ${route.path}`] ?? {};
     const path = addressOf(route.path, pools);
-    const query = schemas.query === undefined ? hostileQuery : queryOf(arbitraryOf(schemas.query.describe(), pools));
+    const query = schemas.query === undefined ? noQuery : queryOf(arbitraryOf(schemas.query.describe(), pools));
     const json =
       route.path === BATCH_PATH
         ? batchOf(pools)
@@ -163,10 +163,6 @@ function addressOf(path: string, pools: Pools): fc.Arbitrary<string> {
 }
 
 const hostileQuery = fc.constantFrom(
-  '',
-  '',
-  '',
-  '',
   'a=1',
   'limit=1&limit=2',
   'limit[]=1',
@@ -177,6 +173,9 @@ const hostileQuery = fc.constantFrom(
   '__proto__[x]=1',
   `q=${'x'.repeat(4_000)}`,
 );
+
+/** Of a route that takes no query: whatever it is given is refused, so it is mostly given none. */
+const noQuery = fc.oneof({ weight: 8, arbitrary: fc.constant('') }, { weight: 1, arbitrary: hostileQuery });
 
 function queryOf(value: fc.Arbitrary<unknown>): fc.Arbitrary<string> {
   const written = value.map((given) => {

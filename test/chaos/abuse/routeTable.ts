@@ -9,6 +9,7 @@ import { historyQuery } from '../../../src/api/routes/operations.js';
 import { queueQuery } from '../../../src/api/routes/queue.js';
 import { streamQuery } from '../../../src/api/routes/stream.js';
 import { createBody, listQuery, patchBody, replaceBody } from '../../../src/api/routes/tasks.js';
+import { socketQuery } from '../../../src/api/socket.js';
 
 export interface Route {
   /** Upper case. */
@@ -27,6 +28,7 @@ export const ROUTE_SCHEMAS: Record<string, { query?: Joi.Schema; body?: Joi.Sche
   'GET /api/sync/queue': { query: queueQuery },
   'GET /api/sync/changes': { query: changesQuery },
   'GET /api/sync/stream': { query: streamQuery },
+  'GET /api/sync/ws': { query: socketQuery },
 };
 
 /** A layer of Express's router, as far as it is read here. */
