@@ -68,12 +68,12 @@ export async function applyWorkspace(
     };
     const attempt = await tryApply(deps, request);
     if ('applied' in attempt) {
-      if (attempt.applied.settled > 0) {
-        deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
-      }
+      const { settled, dependents } = attempt.applied;
+      if (settled + dependents > 0) deps.onApplied(workspaceId, attempt.applied, performance.now() - startedAt);
+      for (let count = 0; count < dependents; count += 1) deps.onFailed();
       const { hasMore, hasUnsettled } = attempt.applied;
       // What fails here fails the jobs, whose retry finds all settled: waiters were told already.
-      if (!hasMore) return hasUnsettled ? await readParts(deps.database, workspaceId, parts) : [];
+      if (!hasMore) return hasUnsettled ? await readParts(deps.database, workspaceId, parts, now()) : [];
       // After a culprit was found the rest goes on in growing steps: k culprits cost about k * log2(n) transactions. Those that are tried
       // one by one are read one by one: reading 500 for each of 500 took the better part of a minute.
       limit = attempt.applied.wasAlone ? 1 : Math.min(limit * 2, deps.transactionSize);

@@ -46,10 +46,11 @@ export async function startWorker(
     outcomesMax: wakeUps.outcomesMax,
     startGuard: createStartGuard(marks, logger),
     onFailed: metrics.failed,
-    onApplied: (workspaceId, { settled, outcomes, seq, incarnation, lastId, batchIds, waitedS, told }, elapsedMs) => {
+    onApplied: (workspaceId, applied, elapsedMs) => {
+      const { settled, outcomes, seq, incarnation, settledUpTo, batchIds, waitedS, told } = applied;
       metrics.applied(outcomes, waitedS, elapsedMs);
       const movedBatches = batchIds.slice(0, WAKE_UP_BATCHES_MAX);
-      wakeUps.publish({ workspaceId, seq, settledUpTo: lastId, batchIds: movedBatches, incarnation }, told);
+      wakeUps.publish({ workspaceId, seq, settledUpTo, batchIds: movedBatches, incarnation }, told);
       logger.info('operations were applied', { workspaceId, settled, ...outcomes, seq });
     },
   });

@@ -101,6 +101,9 @@ export function statusOf(operation: Pick<OperationState, 'status' | 'outcome'>):
 const DELETED_REMOTELY =
   'This task was deleted long ago and its content is gone. Drop the local copy, or create the task again as of now.';
 
+const KEPT_WITH_IT =
+  'It is kept, and tried again after that one whenever that one is; POST /api/sync/trigger tries all that failed.';
+
 /** What there is to say about a status; undefined where the word says it all. */
 export function messageOf(
   status: OperationStatus,
@@ -126,6 +129,7 @@ export function messageOf(
     case 'not_found':
       return 'There is no task of this id.';
     case 'error':
+      if (outcomeCode === 'depends_on_failed') return `The operation could not be applied: ${error}. ${KEPT_WITH_IT}`;
       return `The operation could not be applied: ${error ?? 'unknown error'}. It is kept; POST /api/sync/queue/${id}/retry tries it again, POST /api/sync/trigger all that failed.`;
     case 'pending':
       return error === null ? undefined : `An attempt failed (${error}); it will be tried again.`;

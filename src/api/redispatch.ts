@@ -11,6 +11,8 @@ export interface Redispatch {
   workspaceId: string;
   /** Pending operations, oldest first. */
   ids: number[];
+  /** Others that became due with them, which nobody waits for. */
+  released: number[];
   waitMs: number;
   /** What the dashboard shows as the reason of their job. */
   reason: string;
@@ -18,12 +20,12 @@ export interface Redispatch {
 
 /** Dispatches operations and waits until they are settled or the time is over. @returns what became of each, oldest first */
 export async function redispatch(deps: ApiDeps, response: Response, request: Redispatch) {
-  const { workspaceId, ids, waitMs } = request;
+  const { workspaceId, ids, released, waitMs, reason } = request;
   const ending = abortOnEnd(response, deps.stopping);
   const place = deps.admission.waiting.take(waitMs);
   const watch = deps.levels.settled.watch(workspaceId, ids.at(-1) ?? 0);
   try {
-    await dispatch(deps, request);
+    await dispatchAgain(deps, { workspaceId, ids: [...ids, ...released], reason });
     const readItems = () => readOperationsById(deps.database, workspaceId, ids);
     const items = await waitUntil(readItems, (found) => found.every((item) => item.status !== 'pending'), {
       watch,
@@ -42,14 +44,22 @@ export async function redispatch(deps: ApiDeps, response: Response, request: Red
   }
 }
 
-async function dispatch(deps: ApiDeps, { workspaceId, ids, reason }: Redispatch) {
-  const [firstId] = ids;
-  const lastId = ids.at(-1);
-  if (firstId === undefined || lastId === undefined) return;
+/** Dispatches operations that are due, in any order. */
+export async function dispatchAgain(
+  deps: Pick<ApiDeps, 'producer' | 'logger'>,
+  { workspaceId, ids, reason }: Pick<Redispatch, 'workspaceId' | 'ids' | 'reason'>,
+) {
+  if (ids.length === 0) return;
+  const job = { workspaceId, count: ids.length, ...rangeOf(ids), reason };
   try {
-    await deps.producer.enqueue([{ workspaceId, count: ids.length, firstId, lastId, reason }]);
+    await deps.producer.enqueue([job]);
   } catch (error) {
     if (!(error instanceof QueueUnavailable)) throw error;
-    deps.logger.debug('the operations that are tried again wait for the reconciler', { firstId, lastId, reason });
+    deps.logger.debug('the operations that are tried again wait for the reconciler', { ...job });
   }
+}
+
+function rangeOf(ids: number[]) {
+  const sorted = ids.toSorted((a, b) => a - b);
+  return { firstId: sorted[0] ?? 0, lastId: sorted.at(-1) ?? 0 };
 }

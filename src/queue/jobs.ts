@@ -20,7 +20,7 @@ export interface ApplyJob {
   lastId: number;
   /** The api process that waits for its batches, by the name under which it is told of them. */
   replyTo?: string;
-  /** Why it was made, when it is not for a batch: `reconcile` or `trigger`. */
+  /** Why it was made, when it is not for a batch: `reconcile`, `trigger`, `retry` or `discard`. */
   reason?: string;
 }
 

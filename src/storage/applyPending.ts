@@ -44,6 +44,8 @@ export interface StartedAttempt {
 export interface ApplyResult {
   /** How many operations were settled. */
   settled: number;
+  /** How many failed with the create of their task. */
+  dependents: number;
   /** False: nothing is left that is due. */
   hasMore: boolean;
   /** One operation was tried alone because an earlier attempt did not end; others of that attempt may follow. */
@@ -53,8 +55,10 @@ export interface ApplyResult {
   seq: number;
   /** Of the database in which that is so: see FeedHead. */
   incarnation: string;
-  /** The highest operation id that was settled, 0 when there was none. */
+  /** The highest operation id that was settled or failed, 0 when there was none. */
   lastId: number;
+  /** Nothing up to this operation is due any more. What was put off is settled later, behind operations with higher ids. */
+  settledUpTo: number;
   /** The batches that they came with. */
   batchIds: string[];
   /** How long each had waited since it was accepted, in seconds. */
@@ -77,7 +81,8 @@ export class ApplyError extends Error {
 }
 
 /**
- * Applies up to `limit` due operations in the order of acceptance. Operations that wait for their next attempt are left out.
+ * Applies up to `limit` due operations in the order of acceptance. Operations that wait for their next attempt are left out, and with them what
+ * stands behind them on the same task.
  * @throws ApplyError; nothing was changed then
  */
 export async function applyPending(database: Database, request: ApplyRequest): Promise<ApplyResult> {
@@ -130,6 +135,7 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
   const wasAlone = started?.isAlone === true;
   return {
     ...summarize(folded),
+    settledUpTo: finishedUpTo,
     hasMore,
     wasAlone,
     batchIds,
@@ -163,9 +169,11 @@ async function endingWith<Result>(started: StartedAttempt, writing: Promise<Resu
 
 function summarize(folded: FoldResult<QueuedOperation>) {
   const outcomes: ApplyResult['outcomes'] = {};
-  for (const { outcome } of folded.settled) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  const settled = folded.settled.filter(({ dependsOn }) => dependsOn === undefined);
+  for (const { outcome } of settled) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
   return {
-    settled: folded.settled.length,
+    settled: settled.length,
+    dependents: folded.settled.length - settled.length,
     outcomes,
     seq: folded.seq,
     lastId: folded.settled.at(-1)?.operation.queueId ?? 0,

@@ -17,7 +17,7 @@ export interface BatchPartState {
   batchId: string | null;
   firstId: number;
   pending: number;
-  /** When the first of the pending ones may be tried again, canonical; null when that is now. */
+  /** When the first of the pending ones may be tried, which may wait behind others on its task, canonical; null when that is now. */
   nextAttemptAt: string | null;
   failed: number;
   /** The first failed one. */
@@ -102,12 +102,16 @@ export async function finishOn(session: Session, workspaceId: string, finishing:
   return { hasUnsettled: first.hasUnsettled, incarnation: first.incarnation, unsynced };
 }
 
-// Plan: a range of sync_queue_pending and of sync_queue_failed a part.
+// Plan: a range of sync_queue_pending and of sync_queue_failed a part, and for each pending operation one look into sync_queue_put_off.
 const PARTS = planned(
   `SELECT p."batchId", p."firstId", waiting.pending, waiting.next AS "nextAttemptAt", broken.failed, broken.first AS "firstFailedId"
 FROM jsonb_to_recordset($2::jsonb) AS p("batchId" uuid, "firstId" bigint, "lastId" bigint)
 CROSS JOIN LATERAL (
-  SELECT count(*) AS pending, min(q.next_attempt_at) AS next FROM sync_queue q
+  SELECT count(*) AS pending, CASE WHEN bool_and(due.at IS NOT NULL) THEN min(due.at) END AS next FROM sync_queue q
+  CROSS JOIN LATERAL (
+    SELECT max(p.next_attempt_at) AS at FROM sync_queue p
+    WHERE p.workspace_id = $1 AND p.task_id = q.task_id AND p.next_attempt_at > $3::timestamptz
+  ) due
   WHERE q.workspace_id = $1 AND q.status = 'pending' AND (p."batchId" IS NULL OR q.batch_id = p."batchId") AND q.id BETWEEN p."firstId" AND p."lastId"
 ) waiting
 CROSS JOIN LATERAL (
@@ -116,10 +120,15 @@ CROSS JOIN LATERAL (
 ) broken`,
 );
 
-/** Where parts of batches stand. */
-export function readParts(database: Database, workspaceId: string, parts: BatchPart[]): Promise<BatchPartState[]> {
+/** Where parts of batches stand. @param now canonical */
+export function readParts(
+  database: Database,
+  workspaceId: string,
+  parts: BatchPart[],
+  now: string,
+): Promise<BatchPartState[]> {
   return database.pipeline((session, sendCommit) => {
-    const states = session.run<BatchPartState>(PARTS, [workspaceId, JSON.stringify(parts)]);
+    const states = session.run<BatchPartState>(PARTS, [workspaceId, JSON.stringify(parts), now]);
     sendCommit();
     return states;
   });

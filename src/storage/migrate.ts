@@ -11,6 +11,7 @@ import * as fieldWinners from './migrations/0005_field_winners.js';
 import * as taskLists from './migrations/0006_task_lists.js';
 import * as applyStarts from './migrations/0007_apply_starts.js';
 import * as unsettledByStatus from './migrations/0008_unsettled_by_status.js';
+import * as putOff from './migrations/0010_put_off.js';
 
 /** Applied in this order, which is that of their names. */
 const MIGRATIONS = [
@@ -22,6 +23,7 @@ const MIGRATIONS = [
   taskLists,
   applyStarts,
   unsettledByStatus,
+  putOff,
 ];
 
 /** "TSYN" as a number: the key of the advisory lock. */

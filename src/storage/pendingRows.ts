@@ -23,6 +23,8 @@ export interface PendingRow {
   waitedS: number;
   /** Whether it has waited suspiciously long; null where nobody asked. */
   isOld: boolean | null;
+  /** Where its task is not there: the create of it before this one that has failed; else null. */
+  failedCreateId: number | null;
   /** The task as it is, column by column; null where there is none. */
   tId: string | null;
   tServerId: string;
@@ -40,10 +42,19 @@ export interface PendingRow {
   tFieldVersions: FieldVersions | null;
 }
 
+const ANY_FAILED = `SELECT f.id FROM sync_queue f WHERE f.workspace_id = $1 AND f.status = 'failed' ORDER BY f.id LIMIT 1`;
+
+// In words that sync_queue_unsettled answers and sync_queue_failed does not: see LAST_FAILED in taskView.ts.
+const FAILED_CREATE = `SELECT f.id FROM sync_queue f WHERE f.workspace_id = $1 AND f.task_id = q.task_id AND f.status <> 'synced'
+    AND f.status <= 'failed' AND f.operation = 'create' AND f.id < q.id ORDER BY f.status, f.id LIMIT 1`;
+
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
 // the lock's previous holder has just settled. Of the data only the fields that are used: what an app put beside them may be a
 // megabyte an operation, and 500 of those do not fit into a worker.
-// Plan: sync_queue_pending in its order up to the limit, one look into tasks_pkey a row.
+// While an operation on a task waits for its next attempt the others on that task wait with it (I5). The tasks are hashed, because 50,000
+// operations may stand behind one that is put off; the order is one that only sync_queue_put_off has. Whether anything has failed is asked once,
+// and only then looked up for each row.
+// Plan: all of sync_queue_put_off, the first of sync_queue_failed, sync_queue_pending in its order up to the limit, one look into tasks_pkey a row.
 // Prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5): see `lookup`.
 export const READ_PENDING = lookup(
   'read_pending',
@@ -53,10 +64,13 @@ export const READ_PENDING = lookup(
   t.id AS "tId", t.server_id AS "tServerId", t.title AS "tTitle", t.description AS "tDescription", t.completed AS "tCompleted",
   t.deleted AS "tDeleted", t.stub AS "tStub", t.created_at AS "tCreatedAt", t.updated_at AS "tUpdatedAt", t.updated_by AS "tUpdatedBy",
   t.op_id AS "tOpId", t.seq AS "tSeq", t.last_synced_at AS "tLastSyncedAt", t.field_versions AS "tFieldVersions",
+  CASE WHEN q.operation <> 'create' AND (t.id IS NULL OR t.stub) AND (${ANY_FAILED}) IS NOT NULL THEN (${FAILED_CREATE}) END AS "failedCreateId",
   extract(epoch FROM $3::timestamptz - q.created_at)::float8 AS "waitedS", q.created_at <= $5::timestamptz AS "isOld"
 FROM (
   SELECT * FROM sync_queue
   WHERE workspace_id = $1 AND status = 'pending' AND id <= $2 AND (next_attempt_at IS NULL OR next_attempt_at <= $3::timestamptz)
+    AND task_id NOT IN (
+      SELECT p.task_id FROM sync_queue p WHERE p.workspace_id = $1 AND p.next_attempt_at > $3::timestamptz ORDER BY p.task_id, p.next_attempt_at)
   ORDER BY id LIMIT $4
 ) q LEFT JOIN LATERAL (SELECT * FROM tasks WHERE workspace_id = $1 AND id = q.task_id LIMIT 1) t ON true
 ORDER BY q.id`,
@@ -101,5 +115,6 @@ export function operationOf(row: PendingRow): QueuedOperation {
     updatedAt: row.updatedAt,
   };
   if (row.ifSeq !== null) operation.ifSeq = row.ifSeq;
+  if (row.failedCreateId !== null) operation.failedCreateId = row.failedCreateId;
   return operation;
 }

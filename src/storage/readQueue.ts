@@ -1,5 +1,6 @@
 // The queue as its users see it: counts, pages of items, and putting pending and failed items back in line.
 import { Op } from 'sequelize';
+import { releaseTasks } from './changeFailed.js';
 import type { Page } from './cutPage.js';
 import type { Database } from './database.js';
 import { lockWorkspace } from './lockWorkspace.js';
@@ -67,18 +68,26 @@ WITH chosen AS (
 )
 UPDATE sync_queue q SET status = 'pending', next_attempt_at = NULL,
   retry_count = CASE WHEN q.status = 'failed' THEN 0 ELSE q.retry_count END,
-  error = CASE WHEN q.status = 'failed' THEN NULL ELSE q.error END
-FROM chosen WHERE q.workspace_id = $1 AND q.id = chosen.id RETURNING q.id`;
+  error = CASE WHEN q.status = 'failed' THEN NULL ELSE q.error END, outcome_code = NULL
+FROM chosen WHERE q.workspace_id = $1 AND q.id = chosen.id RETURNING q.id, q.task_id AS "taskId"`;
+
+export interface Requeued {
+  /** The chosen ones, oldest first. */
+  ids: number[];
+  /** What became due with them on their tasks and was not chosen, oldest first: else those that come later would overtake it. */
+  released: number[];
+}
 
 /**
  * Makes the oldest `limit` pending and failed items due now; failed ones get fresh retries.
  * Locks the workspace, because the applying transaction updates the same rows and the two would deadlock.
- * @returns their ids, oldest first
  */
-export function requeue(database: Database, workspaceId: string, limit: number): Promise<number[]> {
+export function requeue(database: Database, workspaceId: string, limit: number): Promise<Requeued> {
   return database.transaction(async (transaction) => {
     await lockWorkspace(database, workspaceId, transaction);
-    const rows = await database.select<{ id: number }>(REQUEUE, [workspaceId, limit], transaction);
-    return rows.map((row) => row.id).sort((a, b) => a - b);
+    const rows = await database.select<{ id: number; taskId: string }>(REQUEUE, [workspaceId, limit], transaction);
+    const taskIds = [...new Set(rows.map((row) => row.taskId))];
+    const released = await releaseTasks(database, workspaceId, taskIds, transaction);
+    return { ids: rows.map((row) => row.id).sort((a, b) => a - b), released };
   });
 }

@@ -75,7 +75,7 @@ export function findAwaited({ waiting, rows, tasks, folded }: Settlement): Await
   const awaited: Awaited = { operations: new Map(), tasks: new Map() };
   if (waiting === undefined || waiting.batches.size === 0) return awaited;
   const changed = new Map(folded.changed.map((task) => [task.id, task]));
-  const whole = wholeBatches(rows, waiting);
+  const whole = wholeBatches(rows, waiting, folded);
   for (const [index, { outcome, fields, code }] of folded.settled.entries()) {
     const row = rows[index];
     const replyTo = whole.get(row?.batchId ?? '');
@@ -93,9 +93,14 @@ export function findAwaited({ waiting, rows, tasks, folded }: Settlement): Await
 }
 
 /** @returns by batch who waits for it; none where they have more operations than are told */
-function wholeBatches(rows: readonly PendingRow[], { batches, max }: Waiting): Map<string, string> {
+function wholeBatches(
+  rows: readonly PendingRow[],
+  { batches, max }: Waiting,
+  { settled }: FoldResult<QueuedOperation>,
+): Map<string, string> {
   const counts = new Map<string, number>();
-  for (const { batchId } of rows) {
+  for (const [index, { batchId }] of rows.entries()) {
+    if (settled[index]?.dependsOn !== undefined) continue;
     if (batchId !== null && batches.has(batchId)) counts.set(batchId, (counts.get(batchId) ?? 0) + 1);
   }
   const whole = [...batches].filter(([batchId, { count }]) => counts.get(batchId) === count);

@@ -24,11 +24,11 @@ export const WRITE_FOLD = lookup(
     updated_at = excluded.updated_at, updated_by = excluded.updated_by, op_id = excluded.op_id, seq = excluded.seq, last_synced_at = excluded.last_synced_at,
     field_versions = excluded.field_versions
 ), settled AS (
-  UPDATE sync_queue q SET status = 'synced', outcome = o.outcome, seq = o.seq, error = NULL, last_attempted_at = $4::timestamptz,
+  UPDATE sync_queue q SET status = COALESCE(o.status, 'synced'), outcome = o.outcome, seq = o.seq, error = o.error, last_attempted_at = $4::timestamptz,
     next_attempt_at = NULL, field_outcomes = o.fields, outcome_code = o.code, lost_to_client_id = o."lostToClientId",
     lost_to_op_id = o."lostToOpId", lost_to_updated_at = o."lostToUpdatedAt", field_winners = o."fieldWinners",
     brought_back = COALESCE(o."broughtBack", false)
-  FROM jsonb_to_recordset($3::jsonb) AS o(w text, id bigint, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
+  FROM jsonb_to_recordset($3::jsonb) AS o(w text, id bigint, status text, error text, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
     "lostToOpId" text, "lostToUpdatedAt" timestamptz, "fieldWinners" jsonb, "broughtBack" boolean)
   WHERE q.workspace_id = o.w AND q.id = o.id
 )
@@ -37,8 +37,11 @@ UPDATE workspaces SET seq = $5, synced = synced + $6, last_synced_at = $4::times
 
 /** What WRITE_FOLD is bound to. */
 export function foldBind(workspaceId: string, folded: FoldResult<QueuedOperation>, now: string): unknown[] {
-  const settled = folded.settled.map((each) => settledRow(workspaceId, each));
-  return [workspaceId, JSON.stringify(folded.changed), JSON.stringify(settled), now, folded.seq, settled.length];
+  const rows = folded.settled.map((each) =>
+    each.dependsOn === undefined ? settledRow(workspaceId, each) : dependentRow(workspaceId, each, each.dependsOn),
+  );
+  const synced = folded.settled.filter(({ dependsOn }) => dependsOn === undefined).length;
+  return [workspaceId, JSON.stringify(folded.changed), JSON.stringify(rows), now, folded.seq, synced];
 }
 
 /** What WRITE_FOLD reads of a settled operation; what is undefined is left out of its JSON and becomes NULL. */
@@ -59,4 +62,10 @@ function settledRow(
     lostToOpId: lostTo?.opId,
     lostToUpdatedAt: lostTo?.updatedAt,
   };
+}
+
+/** An operation whose task could not be made has failed with it, until that one is tried again or discarded. */
+function dependentRow(w: string, { operation }: Settled<QueuedOperation>, createId: number) {
+  const error = `it depends on operation ${createId}, the create of its task, which could not be applied`;
+  return { w, id: operation.queueId, status: 'failed', error, code: 'depends_on_failed' };
 }

@@ -97,8 +97,9 @@ function tellConflict(story: OperationStory, when: (time: string) => string): st
   return losses.length === 0 ? 'lost to a later write, because later writes win' : tellLosses(story, losses, when);
 }
 
-function tellError({ retryCount, maxRetries, error }: OperationStory): string {
+function tellError({ retryCount, maxRetries, error, outcomeCode }: OperationStory): string {
   const why = tidyError(error);
+  if (outcomeCode === 'depends_on_failed') return `is kept and was not applied: ${why}`;
   // A permanent fault costs no retry: with all of them used up it was one that might have passed.
   return retryCount > 0 && retryCount >= maxRetries
     ? `could not be applied in ${countTries(retryCount)} and is kept; the last error was: ${why}`

@@ -12,7 +12,7 @@ export type OperationKind = 'create' | 'update' | 'delete';
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
 /** Why, where an outcome alone does not tell the device what to do. */
-export type OutcomeCode = 'precondition_failed' | 'deleted_remotely';
+export type OutcomeCode = 'precondition_failed' | 'deleted_remotely' | 'depends_on_failed';
 
 /** lww: versions are compared per task. merge: per field. */
 export const CONFLICT_STRATEGIES = ['lww', 'merge'] as const;
@@ -26,6 +26,8 @@ export interface AcceptedOperation extends Version {
   fields: Partial<TaskFields>;
   /** Only to be applied to the task at this seq; 0: only if there is no such task. */
   ifSeq?: number;
+  /** A create of its task that came before it and could not be applied, but may be later: there need not be one. */
+  failedCreateId?: number;
 }
 
 /** A task without what only the server's bookkeeping knows. */
@@ -129,6 +131,8 @@ export interface Settled<Op extends AcceptedOperation> extends Losses {
   code?: OutcomeCode;
   /** The operation found a tombstone and made a task of it again. */
   broughtBack?: true;
+  /** It found no task only because this create has failed: what becomes of it is open, and its outcome here means nothing. */
+  dependsOn?: number;
 }
 
 export interface FoldResult<Op extends AcceptedOperation> {
@@ -153,7 +157,11 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
     if (fields !== undefined) each.fields = fields;
     if (code !== undefined) each.code = code;
     Object.assign(each, findLosses(current, operation, result, input.strategy));
-    if (merged === undefined) return each;
+    if (merged === undefined) {
+      const isWithoutTask = outcome === 'not_found' || code === 'deleted_remotely';
+      if (isWithoutTask && operation.failedCreateId !== undefined) each.dependsOn = operation.failedCreateId;
+      return each;
+    }
     seq += 1;
     each.seq = seq;
     const serverId = current?.serverId ?? input.newServerId();

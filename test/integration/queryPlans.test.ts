@@ -5,6 +5,7 @@ import { v7 as newUuid } from 'uuid';
 import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
 import { deleteStartMark, readStartMark, writeStartMark } from '../../src/storage/applyStarts.js';
+import { retryFailed } from '../../src/storage/changeFailed.js';
 import { deleteStubs, stubTombstones } from '../../src/storage/compactTasks.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { findUnsettled } from '../../src/storage/findUnsettled.js';
@@ -258,7 +259,7 @@ describe('query plans', () => {
       expect(told.get('me')?.tasks).to.have.length(10);
     }, 600);
     const parts = [{ batchId: uuidOf(1_999), firstId: COUNT - 50, lastId: COUNT }];
-    await expectIndexed(async () => expect(await readParts(database, WORKSPACE, parts)).to.have.length(1), 200);
+    await expectIndexed(async () => expect(await readParts(database, WORKSPACE, parts, NOW)).to.have.length(1), 200);
     const ranges = FIFTY.map((firstId) => ({
       key: String(firstId),
       workspaceId: WORKSPACE,
@@ -307,6 +308,47 @@ describe('query plans', () => {
       const { tasks } = await readOutcomes(database, WORKSPACE, { keys: [], taskIds: ids, maxBytes: 1 });
       expect([...tasks.values()].filter(({ syncStatus }) => syncStatus === 'pending')).to.have.length(50);
     }, 500);
+  });
+
+  it('goes past 50,000 operations behind a put-off one with one look each, and past none when it is due', async () => {
+    const { database } = system;
+    const later = '2027-03-01T12:00:20.000000Z';
+    await database.sequelize.query(
+      `UPDATE sync_queue SET status = CASE WHEN id <= 50000 OR id > ${COUNT - 10} THEN 'pending' ELSE 'synced' END,
+         task_id = CASE WHEN id <= 50000 THEN 'task-1' ELSE 'task-' || id END,
+         next_attempt_at = CASE WHEN id = 1 THEN '${later}'::timestamptz END`,
+    );
+    await database.sequelize.query('VACUUM ANALYZE sync_queue');
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT, limit: 10, newServerId: newUuid };
+    const parts = [{ batchId: uuidOf(999), firstId: 49_950, lastId: 49_999 }];
+    await expectIndexed(async () => {
+      const [part] = await readParts(database, WORKSPACE, parts, NOW);
+      expect(part).to.include({ pending: 50, nextAttemptAt: later });
+    }, 250);
+    await expectIndexed(async () => {
+      const { settled, lastId } = await applyPending(database, { ...apply, now: () => NOW });
+      expect({ settled, lastId }).to.deep.equal({ settled: 10, lastId: COUNT });
+    }, 51_000);
+    await expectIndexed(() => applyPending(database, { ...apply, now: () => later }), 200);
+    expect((await applyPending(database, { ...apply, now: () => later })).settled).to.equal(10);
+  });
+
+  it('finds the failed create among 50,000 failed operations on its task', async () => {
+    const { database } = system;
+    await database.sequelize.query(
+      `UPDATE sync_queue SET status = CASE WHEN id <= 50000 THEN 'failed' WHEN id > ${COUNT - 10} THEN 'pending' ELSE 'synced' END,
+         operation = CASE WHEN id = 1 THEN 'create' ELSE 'update' END, next_attempt_at = NULL,
+         task_id = CASE WHEN id <= 50000 OR id > ${COUNT - 10} THEN 'task-away' ELSE 'task-' || id END`,
+    );
+    await database.sequelize.query('VACUUM ANALYZE sync_queue');
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT, limit: 10, now: () => NOW, newServerId: newUuid };
+    await expectIndexed(async () => expect((await applyPending(database, apply)).dependents).to.equal(10), 250);
+    await expectIndexed(async () => {
+      const changed = await retryFailed(database, WORKSPACE, 1);
+      expect(changed?.released).to.have.length(10);
+    }, 20);
+    await database.sequelize.query("UPDATE sync_queue SET status = 'synced', outcome = 'success'");
+    await database.sequelize.query('VACUUM ANALYZE sync_queue');
   });
 
   it('marks the start of an attempt', async () => {

@@ -117,11 +117,12 @@ describe('outcomes that are told', () => {
         // Met again when the log does not know them any more.
         if (isAgain) await database.sequelize.query('DELETE FROM sync_queue');
         if (round % 7 === 6) await database.sequelize.query('UPDATE tasks SET stub = true WHERE deleted');
-        // Of others: some fail, some wait for another attempt, and some come later than what is applied.
+        // Of others: some fail, some wait for another attempt, on tasks of their own, and some come later than what is applied.
         const others = await accept(makeBatch(random, prefix));
         await database.select(
-          `UPDATE sync_queue SET status = CASE WHEN id % 3 = 0 THEN 'failed' ELSE status END, last_attempted_at = $2::timestamptz,
-             next_attempt_at = CASE WHEN id % 5 = 0 THEN $3::timestamptz END
+          `UPDATE sync_queue SET status = CASE WHEN id % 3 = 0 AND operation <> 'create' THEN 'failed' ELSE status END, last_attempted_at = $2::timestamptz,
+             next_attempt_at = CASE WHEN id % 5 = 0 THEN $3::timestamptz END,
+             task_id = CASE WHEN id % 5 = 0 THEN 'apart ' || task_id ELSE task_id END
            WHERE workspace_id = $1 AND id = ANY($4::bigint[]) AND (id % 3 = 0 OR id % 5 = 0) RETURNING id`,
           [WORKSPACE, random() < 0.5 ? NOW : LATER, LATER, others],
         );

@@ -298,6 +298,26 @@ describe('merge: folding', () => {
     ]);
   });
 
+  it('leaves open what found no task because the create of it has failed (I5)', () => {
+    const failedCreateId = 7;
+    const fold = (current: Task[], sent: AcceptedOperation[]) =>
+      foldOperations({
+        tasks: new Map(current.map((each) => [each.id, each])),
+        operations: sent,
+        seq: 0,
+        now: NOW,
+        newServerId: () => 's',
+      }).settled.map(({ dependsOn }) => dependsOn);
+    const update = operation({ failedCreateId });
+    const remove = operation({ kind: 'delete', failedCreateId });
+    const stub = task({ deleted: true, stub: true });
+    expect(fold([], [update, remove])).to.deep.equal([7, 7]);
+    expect(fold([stub], [update, remove])).to.deep.equal([7, 7]);
+    expect(fold([], [operation({ kind: 'create' }), update])).to.deep.equal([undefined, undefined]);
+    expect(fold([task()], [update, remove])).to.deep.equal([undefined, undefined]);
+    expect(fold([], [operation({})])).to.deep.equal([undefined]);
+  });
+
   it('says which operation brought a deleted task back', () => {
     const { settled } = foldOperations({
       tasks: new Map([['t1', task({ deleted: true })]]),

@@ -5,8 +5,8 @@ import { ApiError } from '../../errors.js';
 import { describeError } from '../../logger.js';
 import { QueueUnavailable, withTimeLimit } from '../../queue/producer.js';
 import { removeHealedJobs } from '../../removeHealedJobs.js';
-import { discardFailed, retryFailed } from '../../storage/changeFailed.js';
-import type { QueueStatus, SyncQueueItem } from '../../storage/models/syncQueueItem.js';
+import { type ChangedItem, discardFailed, retryFailed } from '../../storage/changeFailed.js';
+import type { QueueStatus } from '../../storage/models/syncQueueItem.js';
 import { countQueue, listQueue, requeue } from '../../storage/readQueue.js';
 import { toMicros } from '../../sync/timestamp.js';
 import type { ApiDeps } from '../deps.js';
@@ -14,7 +14,7 @@ import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentQueueItem } from '../present.js';
 import { readQuery } from '../query.js';
-import { redispatch } from '../redispatch.js';
+import { dispatchAgain, redispatch } from '../redispatch.js';
 import { decodeCursor, encodeCursor, limitRule, linkNext, workspaceOf } from '../request.js';
 import { readWaitMs } from '../waiting.js';
 import { operationNotFound, readOperationId } from './operations.js';
@@ -105,8 +105,8 @@ const trigger =
   async (request, response) => {
     const workspaceId = workspaceOf(request);
     const waitMs = readWaitMs(request, response, deps.config.sync);
-    const ids = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
-    const results = await redispatch(deps, response, { workspaceId, ids, waitMs, reason: 'trigger' });
+    const { ids, released } = await requeue(deps.database, workspaceId, deps.config.sync.maxItems);
+    const results = await redispatch(deps, response, { workspaceId, ids, released, waitMs, reason: 'trigger' });
     await removeHealed(deps);
     const pending = results.filter((result) => result.status === 'pending').length;
     const processed = results.length - pending;
@@ -118,15 +118,15 @@ const trigger =
     });
   };
 
-/** Tries one failed operation again. */
+/** Tries one failed operation again, and behind it what depends on it. */
 const retry =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const workspaceId = workspaceOf(request);
     const id = readOperationId(request);
     const waitMs = readWaitMs(request, response, deps.config.sync);
-    requireFailed(await retryFailed(deps.database, workspaceId, id), id);
-    const [result] = await redispatch(deps, response, { workspaceId, ids: [id], waitMs, reason: 'retry' });
+    const { released } = requireFailed(await retryFailed(deps.database, workspaceId, id), id);
+    const [result] = await redispatch(deps, response, { workspaceId, ids: [id], released, waitMs, reason: 'retry' });
     if (result === undefined) throw operationNotFound(id);
     await removeHealed(deps);
     response.set('Sync-Pending', result.status === 'pending' ? '1' : '0').json(result);
@@ -136,15 +136,18 @@ const discard =
   (deps: ApiDeps): RequestHandler =>
   async (request, response) => {
     const id = readOperationId(request);
-    const item = requireFailed(await discardFailed(deps.database, workspaceOf(request), id), id);
+    const workspaceId = workspaceOf(request);
+    const { item, released } = requireFailed(await discardFailed(deps.database, workspaceId, id), id);
+    await dispatchAgain(deps, { workspaceId, ids: released, reason: 'discard' });
     await removeHealed(deps);
     response.json({ status: 'discarded', item: presentQueueItem(item) });
   };
 
 /** The item as it was, if it had failed. @throws ApiError not_found, not_failed */
-function requireFailed(item: SyncQueueItem | undefined, id: number): SyncQueueItem {
-  if (item === undefined) throw operationNotFound(id);
-  if (item.status === 'failed') return item;
+function requireFailed(changed: ChangedItem | undefined, id: number): ChangedItem {
+  if (changed === undefined) throw operationNotFound(id);
+  const { item } = changed;
+  if (item.status === 'failed') return changed;
   const state = item.status === 'pending' ? 'is pending' : `was settled (${item.outcome})`;
   throw new ApiError('not_failed', `The operation ${id} has not failed: it ${state}. Nothing was changed.`);
 }
