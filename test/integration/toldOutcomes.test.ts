@@ -302,7 +302,7 @@ describe('the answer to a batch', () => {
     await system.stop();
   });
 
-  /** Pushes, and sees that the answer is what is stored. @returns it, and which operations were read for it that need not be */
+  /** Pushes, and sees that the answer is what is stored. @returns it, how often outcomes were read for it, and at most how often they were because it was slow */
   async function push(items: Item[]) {
     const startedAt = performance.now();
     const { status, body } = await system.push(items);
@@ -314,15 +314,15 @@ describe('the answer to a batch', () => {
     const { body: stored } = await system.request('GET', `/api/sync/batches/${body.batch_id}`);
     expect(body).to.deep.equal({ ...stored, server_time: body.server_time });
     reads = [];
-    return { body, reads: Math.max(0, read.length - looks) };
+    return { body, reads: read.length, looks };
   }
 
   it('is made of what was told, without a read', async () => {
     const id = newId('task');
     const items = [createItem(id), updateItem(id, { title: 'second' }), updateItem(newId('never'), {}), deleteItem(id)];
-    const { body, reads } = await push(items);
+    const { body, reads, looks } = await push(items);
     expect(body.summary).to.include({ success: 3, not_found: 1 });
-    expect(reads).to.equal(0);
+    expect(reads).to.be.at.most(looks);
     const { body: changes } = await system.request('GET', `/api/sync/changes?cursor=${body.cursor}`);
     expect(changes.changes, 'the cursor is one of the feed, and behind the batch').to.deep.equal([]);
   });
@@ -353,17 +353,21 @@ describe('the answer to a batch', () => {
       [25, 9_000, false],
     ] as const) {
       const items = Array.from({ length: count }, () => createItem(newId('long'), { description: 'x'.repeat(chars) }));
-      const { body, reads } = await push(items);
+      const { body, reads, looks } = await push(items);
       for (const { resolved_data: task } of body.processed_items) expect(task.description).to.have.length(chars);
-      expect(reads, `${count} of ${chars} characters`).to.equal(isTold ? 0 : 1);
+      if (isTold) expect(reads, `${count} of ${chars} characters`).to.be.at.most(looks);
+      else expect(reads, `${count} of ${chars} characters`).to.be.at.least(1);
     }
   });
 
   it('shows a task as it is then, not as it was when a part of the batch was applied', async () => {
+    // As many attempts as it takes until the other has written.
+    await system.stop();
+    system = await withQueue(startSystem(import.meta.url, { env: { SYNC_MAX_RETRIES: '100' } }));
     const { database } = system;
     const id = newId('task');
     await push([createItem(id)]);
-    // The second operation fails twice before it can be applied; meanwhile somebody else changes the task of the first.
+    // The second operation fails until then; meanwhile somebody else changes the task of the first.
     await database.sequelize.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       IF NEW.title = 'refused for now' AND (SELECT max(seq) FROM tasks WHERE id = '${id}') < 3 THEN
         RAISE EXCEPTION 'not yet' USING ERRCODE = 'XX000'; END IF;

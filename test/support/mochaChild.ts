@@ -16,11 +16,26 @@ export interface MochaOrder {
   forbidOnly: boolean;
 }
 
+/** What a run says while it runs, so that whoever has to stop it knows how far it had got. */
+export interface MochaProgress {
+  counts: MochaCounts;
+  /** The test or hook that runs now. */
+  running?: string;
+  /** A test that has just failed, with its error: the reporter shows these at the end only. */
+  failure?: string;
+}
+
+export interface MochaResult {
+  result: MochaCounts;
+}
+
 export interface MochaCounts {
   passed: number;
   failed: number;
   skipped: number;
 }
+
+const send = (message: MochaProgress | MochaResult) => process.send?.(message);
 
 async function run(order: MochaOrder): Promise<MochaCounts> {
   const mocha = new Mocha({
@@ -35,11 +50,17 @@ async function run(order: MochaOrder): Promise<MochaCounts> {
   for (const file of order.files) mocha.addFile(file);
   await mocha.loadFilesAsync();
   return new Promise((resolve) => {
-    const runner = mocha.run(() => {
+    const count = (): MochaCounts => {
       const { passes = 0, failures = 0, pending = 0 } = runner.stats ?? {};
-      resolve({ passed: passes, failed: failures, skipped: pending });
-    });
-    runner.on('fail', (test) => {
+      return { passed: passes, failed: failures, skipped: pending };
+    };
+    const runner = mocha.run(() => resolve(count()));
+    for (const event of ['test', 'hook'] as const) {
+      runner.on(event, (each: Mocha.Runnable) => send({ counts: count(), running: each.fullTitle() }));
+    }
+    runner.on('test end', () => send({ counts: count() }));
+    runner.on('fail', (test, error) => {
+      send({ counts: count(), failure: `${test.fullTitle()}\n${error.stack ?? error.message}` });
       if (test.file !== undefined) failedFiles.add(pathToFileURL(test.file).href);
       const output = describeProcesses();
       if (output !== '') process.stdout.write(`${output}\n---\n`);
@@ -61,11 +82,11 @@ process.on('disconnect', () => process.exit(1));
 process.once('message', async (order: MochaOrder) => {
   process.channel?.unref();
   try {
-    process.send?.(await run(order));
+    send({ result: await run(order) });
   } catch (error) {
     // A file that cannot be loaded.
     process.stdout.write(`${error instanceof Error ? error.stack : error}\n`);
-    process.send?.({ passed: 0, failed: 1, skipped: 0 } satisfies MochaCounts);
+    send({ result: { passed: 0, failed: 1, skipped: 0 } });
   }
   setTimeout(reportLeak, LEAK_LIMIT_MS).unref();
 });

@@ -3,7 +3,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { killWithGroup, sendSignal } from '../../src/embedded/processIdentity.js';
-import type { MochaCounts, MochaOrder } from './mochaChild.js';
+import type { MochaCounts, MochaOrder, MochaProgress, MochaResult } from './mochaChild.js';
 
 /** What processes of a stopped run get for ending in order. */
 const STOP_LIMIT_MS = 15_000;
@@ -46,7 +46,39 @@ export function createTurns(write: (text: string) => void) {
   };
 }
 
-/** Runs mocha; a run that crashes, hangs or leaks counts as one more failure and says so. */
+/** What a run has said of itself so far. */
+function createProgress() {
+  let counts: MochaCounts = { passed: 0, failed: 0, skipped: 0 };
+  let running: { title: string; since: number } | undefined;
+  let hasResult = false;
+  const failures: string[] = [];
+  return {
+    counts: () => counts,
+    hasResult: () => hasResult,
+    receive(message: MochaProgress | MochaResult) {
+      if ('result' in message) {
+        counts = message.result;
+        hasResult = true;
+        return;
+      }
+      counts = message.counts;
+      if (message.failure !== undefined) failures.push(message.failure);
+      else running = message.running === undefined ? undefined : { title: message.running, since: performance.now() };
+    },
+    /** How far it had got, for a run that did not get to its own report. */
+    describe(): string {
+      const where =
+        running === undefined
+          ? 'between two tests'
+          : `in "${running.title}", since ${((performance.now() - running.since) / 1_000).toFixed(1)} s`;
+      const { passed, failed } = counts;
+      const shown = failures.map((each, index) => `\n  ${index + 1}) ${each.replaceAll('\n', '\n     ')}\n`).join('');
+      return `It was ${where}; until then ${passed} passed and ${failed} failed.\n${shown}`;
+    },
+  };
+}
+
+/** Runs mocha; a run that crashes, hangs or leaks counts as one more failure, says so and what it was doing, and keeps its counts. */
 export async function runMocha(
   { title, order, env, limitMs }: MochaRun,
   turn: { write(text: string): void; end(): void },
@@ -59,10 +91,8 @@ export async function runMocha(
     detached: process.platform !== 'win32',
   });
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', turn.write);
-  let counts: MochaCounts | undefined;
-  child.once('message', (message: MochaCounts) => {
-    counts = message;
-  });
+  const progress = createProgress();
+  child.on('message', progress.receive);
   child.send(order);
   let fault: string | undefined;
   const stop = (why: string) => {
@@ -82,9 +112,12 @@ export async function runMocha(
   clearTimeout(timer);
   signal.removeEventListener('abort', abort);
   fault ??= how === 'exit code 0' ? undefined : `ended with ${how}`;
-  if (fault === undefined && counts === undefined) fault = 'ended without a result';
-  if (fault !== undefined) turn.write(`\nThe run "${title}" ${fault}; that counts as one failure.\n`);
+  if (fault === undefined && !progress.hasResult()) fault = 'ended without a result';
+  if (fault !== undefined) {
+    turn.write(`\nThe run "${title}" ${fault}; that counts as one failure.\n`);
+    if (!progress.hasResult()) turn.write(progress.describe());
+  }
   turn.end();
-  const { passed, failed, skipped } = counts ?? { passed: 0, failed: 0, skipped: 0 };
+  const { passed, failed, skipped } = progress.counts();
   return { passed, failed: failed + (fault === undefined ? 0 : 1), skipped };
 }
