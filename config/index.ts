@@ -43,6 +43,7 @@ export const environmentSchema = Joi.object({
   PORT: integer(0, 65_535, 5000),
   LOG_LEVEL: Joi.string().valid('error', 'warn', 'info', 'debug').default('info'),
   ADMIN_TOKEN: Joi.string().min(16).max(256),
+  TRUSTED_PROXIES: integer(0, 10, 0),
 
   DATABASE_URL: url('postgres', 'postgresql').custom(checkSslMode).messages({ sslmode: SSL_MODE_MESSAGE }),
   DATABASE_POOL_SIZE: integer(1, 100, 8),
@@ -116,6 +117,7 @@ interface Environment {
   PORT: number;
   LOG_LEVEL: string;
   ADMIN_TOKEN?: string;
+  TRUSTED_PROXIES: number;
   DATABASE_URL?: string;
   DATABASE_POOL_SIZE: number;
   DATABASE_CONNECT_TIMEOUT_MS: number;
@@ -199,6 +201,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     port: settings.PORT,
     logLevel: settings.LOG_LEVEL,
     adminToken: settings.ADMIN_TOKEN,
+    /** Proxies of ours in front: whom their X-Forwarded-For names is the client. */
+    trustedProxies: settings.TRUSTED_PROXIES,
     dataDir: resolve(settings.DATA_DIR),
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
     /** How long an api goes on serving after it has said that it is not ready. */

@@ -119,6 +119,12 @@ export const ERROR_KINDS = {
     isRetryable: true,
     advice: 'Wait as Retry-After says, then send the same again: nothing of it was stored.',
   },
+  too_many_attempts: {
+    status: 429,
+    title: 'Too many wrong admin tokens came from this address',
+    isRetryable: true,
+    advice: 'Wait as Retry-After says, then send the right one.',
+  },
   unsupported_encoding: {
     status: 415,
     title: 'The body is encoded in a way this server does not read',
@@ -153,6 +159,7 @@ const RETRY_AFTER_S: Partial<Record<ErrorCode, readonly [from: number, to: numbe
   too_many_pending: [5, 15],
   overloaded: [1, 5],
   request_timeout: [1, 5],
+  too_many_attempts: [1, 1],
   unavailable: [1, 3],
 };
 

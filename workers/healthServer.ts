@@ -1,7 +1,7 @@
 // The worker's HTTP server: /health/live while the process answers and /health/ready while it can work, for container platforms, and
 // /metrics for Prometheus, protected like the api's.
-import { createServer, type ServerResponse } from 'node:http';
-import { type AdminRule, refuseStranger } from '../src/adminAccess.js';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { RefuseStranger } from '../src/adminAccess.js';
 import { type BrowserAccess, isWriteMethod } from '../src/browserAccess.js';
 import { type ApiError, describeProblem, ERROR_KINDS } from '../src/errors.js';
 import { type Listening, listen } from '../src/listen.js';
@@ -15,7 +15,7 @@ export interface HealthServerDeps {
   metrics: ProcessMetrics;
   logger: Logger;
   newId: () => string;
-  admin: AdminRule;
+  refuseStranger: RefuseStranger;
   browserAccess: BrowserAccess;
   host: string;
   port: number;
@@ -30,7 +30,7 @@ export function startHealthServer(deps: HealthServerDeps): Promise<Listening> {
     const refusal = deps.browserAccess.refuse(request, isWriteMethod(request.method));
     if (refusal !== undefined) refuse(response, refusal, deps.newId());
     else if (path === '/health/live') answer(200, 'ok');
-    else if (path === '/metrics') void answerMetrics(deps, response, request.headers.authorization);
+    else if (path === '/metrics') void answerMetrics(deps, request, response);
     else if (path !== '/health/ready') answer(404, 'unknown address');
     else {
       isMigrated(deps.database).then(
@@ -42,8 +42,8 @@ export function startHealthServer(deps: HealthServerDeps): Promise<Listening> {
   return listen(server, deps.port, deps.host);
 }
 
-async function answerMetrics(deps: HealthServerDeps, response: ServerResponse, authorization: string | undefined) {
-  const refusal = refuseStranger(deps.admin, '/metrics', authorization);
+async function answerMetrics(deps: HealthServerDeps, request: IncomingMessage, response: ServerResponse) {
+  const refusal = deps.refuseStranger(request, '/metrics');
   if (refusal !== undefined) return refuse(response, refusal, deps.newId());
   try {
     const { contentType, text } = await deps.metrics.scrape();

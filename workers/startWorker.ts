@@ -1,6 +1,7 @@
 // Wiring of a worker process: jobs, the reconciler, and health checks on WORKER_HEALTH_PORT if that is set. Whatever it opened closes
 // with `shutdown`, jobs first.
 import type { Config } from '../config/index.js';
+import { createAdminAccess } from '../src/adminAccess.js';
 import { createBrowserAccess } from '../src/browserAccess.js';
 import { connect } from '../src/connect.js';
 import type { Logger } from '../src/logger.js';
@@ -85,13 +86,14 @@ export async function startWorker(
   const { healthPort: port } = config.worker;
   if (port !== undefined) {
     const address = { host: config.host, port };
+    const refuseStranger = createAdminAccess(config, () => performance.now());
     const browserAccess = createBrowserAccess(config.browsers);
     const health = await startHealthServer({
       database,
       metrics,
       logger,
       newId,
-      admin: config,
+      refuseStranger,
       browserAccess,
       ...address,
     });

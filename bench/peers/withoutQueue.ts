@@ -94,6 +94,7 @@ const app = createApp({
   logger,
   metrics,
   admission: startAdmission(config.admission, { database, metrics, logger, shutdown }),
+  refuseStranger: () => undefined,
   random: Math.random,
   clock,
   newId,

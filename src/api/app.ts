@@ -1,6 +1,6 @@
 // The Express application: middleware and routes in one place. It never listens; main.ts does.
 import express, { type Express } from 'express';
-import { createDashboard, DASHBOARD_PATH } from './dashboard.js';
+import { createDashboard, DASHBOARD_PATH, framesNobody } from './dashboard.js';
 import { requireUtf8Body } from './decoding.js';
 import type { ApiDeps } from './deps.js';
 import { adminOnly } from './middleware/adminOnly.js';
@@ -47,6 +47,6 @@ export function createApp(deps: ApiDeps): Express {
 
 function mountDashboard(app: Express, deps: ApiDeps) {
   const { adminToken, isProduction } = deps.config;
-  app.use(DASHBOARD_PATH, adminOnly(deps.config, DASHBOARD_PATH));
+  app.use(DASHBOARD_PATH, framesNobody, adminOnly(deps.refuseStranger, DASHBOARD_PATH));
   if (adminToken !== undefined || !isProduction) app.use(DASHBOARD_PATH, createDashboard(deps.producer));
 }

@@ -3,7 +3,7 @@
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
-import { Router } from 'express';
+import { type Express, type RequestHandler, Router } from 'express';
 import type { ApplyJob } from '../queue/jobs.js';
 import { MAINTENANCE_QUEUE_NAME } from '../queue/maintenance.js';
 import type { Producer } from '../queue/producer.js';
@@ -16,9 +16,16 @@ const DESCRIPTION =
 const MAINTENANCE_DESCRIPTION =
   'Scheduled work of the workers: compaction, once an interval. A run may be repeated at any time; a schedule that is removed comes back.';
 
-/** The page asks a font service for its typeface; a self-hosted page calls nobody. */
+/** The page asks a font service for its typeface; a self-hosted page calls nobody, and stands in nobody's frame. */
 const CONTENT_SECURITY_POLICY =
-  "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:";
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/** For the page and for what stands in its place: refusals, redirects, errors. */
+export const framesNobody: RequestHandler = (_request, response, next) => {
+  response.set('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+  response.set('X-Frame-Options', 'DENY');
+  next();
+};
 
 /** The dashboard's routes, to be mounted at DASHBOARD_PATH. */
 export function createDashboard(producer: Producer): Router {
@@ -35,12 +42,10 @@ export function createDashboard(producer: Producer): Router {
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Task Sync', hideRedisDetails: producer.backend !== 'redis' } },
   });
-  const router = Router();
-  router.use((_request, response, next) => {
-    response.set('Content-Security-Policy', CONTENT_SECURITY_POLICY);
-    next();
-  });
-  return router.use(serverAdapter.getRouter());
+  // An Express application of its own, with its own settings.
+  const board: Express = serverAdapter.getRouter();
+  board.disable('x-powered-by');
+  return Router().use(board);
 }
 
 function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {

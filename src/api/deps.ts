@@ -1,5 +1,6 @@
 // What the routes work with, built once by the entry file and passed on as an argument.
 import type { Config } from '../../config/index.js';
+import type { RefuseStranger } from '../adminAccess.js';
 import type { BrowserAccess } from '../browserAccess.js';
 import type { Logger } from '../logger.js';
 import type { ApiMetrics } from '../metrics/apiMetrics.js';
@@ -36,6 +37,8 @@ export interface ApiDeps {
   metrics: ApiMetrics;
   /** What this process takes on. */
   admission: Admission;
+  /** Who may see what is for operators. */
+  refuseStranger: RefuseStranger;
   /** A number in [0, 1). */
   random: () => number;
   clock: ServerClock;

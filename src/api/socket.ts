@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { type RequestHandler, Router } from 'express';
 import Joi from 'joi';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { clientAddress } from '../clientAddress.js';
 import { ApiError, describeProblem, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
@@ -34,24 +35,29 @@ const CLOSE_LIMIT_MS = 2_000;
 /** Takes upgrades of an HTTP server to SOCKET_PATH. @returns closes all sockets */
 export function serveSockets(server: Server, deps: ApiDeps): () => Promise<void> {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: deps.config.bodyLimitBytes });
-  sockets.on('wsClientError', ({ message }: Error, connection: Duplex) => {
+  sockets.on('wsClientError', ({ message }: Error, connection: Duplex, request: IncomingMessage) => {
     const headers = { 'Sec-WebSocket-Version': '13' };
-    refuse(connection, new ApiError('invalid_request', `This is no WebSocket handshake: ${message}.`, { headers }));
+    const error = new ApiError('invalid_request', `This is no WebSocket handshake: ${message}.`, { headers });
+    refuse(connection, request, error);
   });
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     // Node takes its own listener off an upgraded connection: without one a reset would end the process.
     connection.on('error', () => connection.destroy());
     try {
       const { search } = readAddress(deps, request);
-      sockets.handleUpgrade(request, connection, head, (socket) => void serve(deps, socket, search));
+      sockets.handleUpgrade(request, connection, head, (socket) => {
+        logEnd(deps, socket, request);
+        void serve(deps, socket, search);
+      });
     } catch (error) {
-      refuse(connection, toApiError(error, deps.config.bodyLimitBytes));
+      refuse(connection, request, toApiError(error, deps.config.bodyLimitBytes));
     }
   });
 
-  function refuse(connection: Duplex, error: ApiError) {
+  function refuse(connection: Duplex, request: IncomingMessage, error: ApiError) {
     const requestId = deps.newId();
-    deps.logger.info('an upgrade was refused', { requestId, code: error.code, detail: error.detail });
+    const address = clientAddress(request, deps.config.trustedProxies);
+    deps.logger.info('an upgrade was refused', { requestId, address, code: error.code, detail: error.detail });
     connection.end(problemText(error, requestId, retryAfterS(error.code, deps.random())));
   }
 
@@ -104,6 +110,16 @@ const requireUpgrade: RequestHandler = (_request, response) => {
     { headers },
   );
 };
+
+/** One line for each socket, as for each request. */
+function logEnd({ logger, config }: ApiDeps, socket: WebSocket, request: IncomingMessage) {
+  const openedAt = performance.now();
+  const address = clientAddress(request, config.trustedProxies);
+  socket.once('close', (code) => {
+    const durationMs = Math.round(performance.now() - openedAt);
+    logger.info('socket', { address, path: SOCKET_PATH, code, durationMs });
+  });
+}
 
 async function serve(deps: ApiDeps, socket: WebSocket, query: string): Promise<void> {
   const controller = new AbortController();

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.js';
+import { createAdminAccess } from '../adminAccess.js';
 import { createBrowserAccess } from '../browserAccess.js';
 import { connect } from '../connect.js';
 import { listen } from '../listen.js';
@@ -74,6 +75,7 @@ export async function startApi(
     logger,
     metrics,
     admission,
+    refuseStranger: createAdminAccess(config, () => performance.now()),
     random: Math.random,
     clock,
     newId,

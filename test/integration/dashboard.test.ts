@@ -1,4 +1,5 @@
 // Bull Board at /admin/queues (DESIGN 5): the real queue with readable batches; in production only behind ADMIN_TOKEN.
+import { get } from 'node:http';
 import { expect } from 'chai';
 import { expectProblem } from '../support/contract.js';
 import { testBackend } from '../support/environment.js';
@@ -49,6 +50,19 @@ describe('the dashboard', () => {
     expect(answer.body).to.include('Task Sync');
   });
 
+  it("stands in nobody's frame, and does not say what made it, whatever the answer", async () => {
+    const paths = [...ADDRESSES, '/admin/queues/static/nothing.js', '/admin/queues/api/nothing', '/admin/queues/%'];
+    for (const path of paths) {
+      const { headers } = await system.request('GET', path);
+      expect(headers.get('content-security-policy'), path).to.match(/frame-ancestors 'none'/);
+      expect(headers.get('x-frame-options'), path).to.equal('DENY');
+      expect(headers.get('x-powered-by'), path).to.equal(null);
+    }
+    for (const path of ['/', '/health', '/api/tasks', '/nothing', '/api/%']) {
+      expect((await system.request('GET', path)).headers.get('x-powered-by'), path).to.equal(null);
+    }
+  });
+
   it('shows a waiting batch: which, whose, how many', async () => {
     const { body } = await system.push(
       [createItem(newId('a')), createItem(newId('b'))],
@@ -87,9 +101,9 @@ describe('the dashboard', () => {
     if (testBackend === 'redis') {
       const completed = await eventually(async () => {
         const jobs = await readJobs(system, 'completed');
-        return jobs.some((job) => job.data.batchId === good.body.batch_id) && jobs;
+        return jobs.find((job) => job.data.batchId === good.body.batch_id);
       });
-      expect(completed.every((job) => !job.isFailed)).to.equal(true);
+      expect(completed.isFailed).to.equal(false);
     }
     await worker.run('the test wants it');
     await allow();
@@ -173,6 +187,25 @@ describe('the dashboard in production', () => {
         for (const path of ['/admin/queues/api/queues/sync/pause', '/admin/queues/api/queues/sync/clean/failed']) {
           expectProblem(await system.request('PUT', path), 401, 'unauthorized');
         }
+      });
+
+      it('looks at no further token of an address that sent too many wrong ones, and at those of all others', async () => {
+        const { port } = new URL(system.url);
+        const ask = (localAddress: string, token: string) =>
+          new Promise<{ status?: number; retryAfter?: string }>((resolve, reject) => {
+            const headers = { authorization: `Bearer ${token}` };
+            get({ host: '127.0.0.1', port, path: '/admin/queues', localAddress, headers, agent: false }, (answer) => {
+              answer.resume();
+              resolve({ status: answer.statusCode, retryAfter: answer.headers['retry-after'] });
+            }).on('error', reject);
+          });
+        const tried: (number | undefined)[] = [];
+        for (let n = 0; n < 60; n += 1) tried.push((await ask('127.0.0.9', `wrong-${n}`)).status);
+        expect(tried.slice(0, 20)).to.deep.equal(Array.from({ length: 20 }, () => 401));
+        expect(tried).to.include(429);
+        await eventually(async () => (await ask('127.0.0.9', 'wrong')).status === 429);
+        expect((await ask('127.0.0.8', TOKEN)).status).to.equal(200);
+        await eventually(async () => (await ask('127.0.0.9', TOKEN)).status === 200);
       });
 
       it('asks nobody for it elsewhere', async () => {

@@ -1,8 +1,11 @@
 // A request's id and its log line. The id comes from X-Request-Id if that is a plain one, and goes back in the answer.
 import type { Request, RequestHandler, Response } from 'express';
+import { clientAddress } from '../../clientAddress.js';
 import { DASHBOARD_PATH } from '../dashboard.js';
 import type { ApiDeps } from '../deps.js';
 
+/** Asked every few seconds, by machines; what they hear that is not good is logged like everything else. */
+const CHECKS = new Set(['/health', '/health/live', '/health/ready', '/metrics']);
 const STREAM_PATH = '/api/sync/stream';
 const PLAIN_ID = /^[\w.-]{1,64}$/;
 
@@ -11,13 +14,15 @@ export function requestIdOf(response: Response): string {
   return String(response.locals.requestId ?? '');
 }
 
-/** Gives each request an id, logs it when it is answered (method, path, status and ms; no query, no body), and measures it. */
-export function requestContext({ logger, newId, metrics }: ApiDeps): RequestHandler {
+/** Gives each request an id, logs it when it is answered (who, method, path, status and ms; no query, no body), and measures it. */
+export function requestContext({ logger, newId, metrics, config }: ApiDeps): RequestHandler {
   return (request, response, next) => {
     const given = request.get('x-request-id');
     const requestId = given !== undefined && PLAIN_ID.test(given) ? given : newId();
     const startedAt = performance.now();
     response.locals.requestId = requestId;
+    // Asked now: a socket that is gone has none.
+    const address = clientAddress(request, config.trustedProxies);
     response.set('X-Request-Id', requestId);
     response.on('close', () => {
       const status = response.writableFinished ? response.statusCode : 'aborted';
@@ -26,13 +31,14 @@ export function requestContext({ logger, newId, metrics }: ApiDeps): RequestHand
       const route = templateOf(request);
       // How long a stream lives says nothing about how fast it was answered.
       if (route !== STREAM_PATH) metrics.served({ method: request.method, route, status: String(status) }, elapsedMs);
-      const batchId: unknown = response.locals.batchId;
-      const line = { requestId, method: request.method, path: request.path, status, durationMs };
+      const { batchId, clientId }: { batchId?: string; clientId?: string } = response.locals;
+      const line = { requestId, address, method: request.method, path: request.path, status, durationMs };
       // What was refused under an overload is counted: thousands of lines a second would be a good part of what a refusal costs.
-      const level = response.locals.isShed === true ? 'debug' : 'info';
+      const isCheck = CHECKS.has(route) && response.statusCode < 400;
+      const level = response.locals.isShed === true || isCheck ? 'debug' : 'info';
       // Asked first: winston formats a line before it finds that nobody wants it, a tenth of a refusal.
       if (!logger.isLevelEnabled(level)) return;
-      logger.log(level, 'request', batchId === undefined ? line : { ...line, batchId });
+      logger.log(level, 'request', batchId === undefined ? line : { ...line, batchId, ...(clientId && { clientId }) });
     });
     next();
   };

@@ -1,6 +1,7 @@
 // POST /api/sync/batch and GET /api/sync/batches/:id.
 import { type RequestHandler, type Response, Router } from 'express';
 import { ApiError } from '../../errors.js';
+import type { BatchEntry } from '../../storage/models/syncBatch.js';
 import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import type { presentBatch } from '../present.js';
@@ -30,6 +31,7 @@ const postBatch =
       const wait = { waitMs, signal: ending.signal };
       const workspaceId = workspaceOf(request);
       const stored = await storeBatch(deps, workspaceId, batchId, envelope, waitMs > 0);
+      response.locals.clientId = onlyClientOf(stored.batch.entries);
       answer(response, await awaitBatch(deps, workspaceId, stored, wait));
     } finally {
       ending.dispose();
@@ -45,6 +47,12 @@ const getBatch =
     if (body === undefined) throw new ApiError('not_found', `There is no batch with the id ${JSON.stringify(id)}.`);
     answer(response, body);
   };
+
+/** Whose batch it is, for the log; undefined where it holds operations of several devices, or of none. */
+function onlyClientOf(entries: readonly BatchEntry[]): string | undefined {
+  const first = entries[0]?.clientId ?? undefined;
+  return entries.every(({ clientId }) => clientId === first) ? first : undefined;
+}
 
 function answer(response: Response, body: ReturnType<typeof presentBatch>) {
   if (body.status === 'processing') {

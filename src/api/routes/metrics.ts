@@ -9,7 +9,7 @@ const METRICS_PATH = '/metrics';
 /** The route of the metrics. */
 export function metricsRoutes(deps: ApiDeps): Router {
   const router = Router();
-  router.use(METRICS_PATH, adminOnly(deps.config, METRICS_PATH));
+  router.use(METRICS_PATH, adminOnly(deps.refuseStranger, METRICS_PATH));
   route(router, METRICS_PATH, { get: metrics(deps) });
   return router;
 }
