@@ -5,32 +5,15 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import Joi from 'joi';
 import { CONFLICT_STRATEGIES, type ConflictStrategy } from '../src/sync/merge.js';
+import { databaseUrl, redisUrl } from './addresses.js';
 import { hostList, originList } from './webAddresses.js';
 
 const integer = (min: number, max: number, defaultValue: number) =>
   Joi.number().integer().min(min).max(max).default(defaultValue);
 
-const url = (...schemes: string[]) =>
-  Joi.string()
-    .uri({ scheme: schemes })
-    .messages({ 'string.uriCustomScheme': `{{#label}} must start with ${schemes.map((s) => `${s}://`).join(' or ')}` });
-
 const HOUR_MS = 3_600_000;
 /** A load balancer hears of a stopping process within about a second, from the platform or by a health check. */
 const DRAIN_MS = 1_000;
-
-const SSL_MODES = ['disable', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'];
-const SSL_MODE_MESSAGE = `{{#label}} has an unknown sslmode; use one of ${SSL_MODES.join(', ')}`;
-
-/** A misspelt sslmode must not pass as the one that checks nothing. */
-function checkSslMode(value: string, helpers: Joi.CustomHelpers) {
-  const mode = new URL(value).searchParams.get('sslmode');
-  return mode === null || SSL_MODES.includes(mode) ? value : helpers.error('sslmode');
-}
-
-function checkDatabaseNumber(value: string, helpers: Joi.CustomHelpers) {
-  return /^\/?\d{0,3}$/.test(new URL(value).pathname) ? value : helpers.error('number');
-}
 
 /** A hundred years: the longest retention that still gives a date PostgreSQL knows. */
 const RETENTION_DAYS_MAX = 36_500;
@@ -45,7 +28,7 @@ export const environmentSchema = Joi.object({
   ADMIN_TOKEN: Joi.string().min(16).max(256),
   TRUSTED_PROXIES: integer(0, 10, 0),
 
-  DATABASE_URL: url('postgres', 'postgresql').custom(checkSslMode).messages({ sslmode: SSL_MODE_MESSAGE }),
+  DATABASE_URL: databaseUrl,
   DATABASE_POOL_SIZE: integer(1, 100, 8),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000, 5_000),
   DATABASE_ACQUIRE_TIMEOUT_MS: integer(100, 60_000, 900),
@@ -53,9 +36,7 @@ export const environmentSchema = Joi.object({
   DATABASE_LOCK_TIMEOUT_MS: integer(100, 600_000, 5_000),
   DATABASE_PREPARED_STATEMENTS: Joi.boolean().default(true),
 
-  REDIS_URL: url('redis', 'rediss')
-    .custom(checkDatabaseNumber)
-    .messages({ number: '{{#label}} ends with a database number, like redis://host:6379/0, or with nothing' }),
+  REDIS_URL: redisUrl,
   REDIS_TLS_VERIFY: Joi.boolean().default(true),
   REDIS_COMMAND_TIMEOUT_MS: integer(50, 60_000, 1_000),
   QUEUE_PREFIX: Joi.string()

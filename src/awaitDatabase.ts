@@ -1,10 +1,11 @@
 // Starting beside a database that is not there yet (a whole machine boots, a platform restarts it): wait, and say so, until it
 // answers and is migrated.
 import type { Config } from '../config/index.js';
-import { type DatabaseAddress, resolveDatabaseAddress } from './databaseAddress.js';
+import type { DatabaseAddress } from './databaseAddress.js';
 import { describeError, type Logger } from './logger.js';
+import { openChecked } from './openChecked.js';
 import type { Shutdown } from './shutdown.js';
-import { type Database, openDatabase } from './storage/database.js';
+import type { Database } from './storage/database.js';
 import { isMigrated } from './storage/migrate.js';
 import { readReached } from './storage/readChanges.js';
 import { classifyFault } from './sync/retryPolicy.js';
@@ -29,7 +30,7 @@ export async function waitForDatabase(
     lastReason = reason;
   };
   for (;;) {
-    const opened = await tryOpen(url, options, processName, sayOnce);
+    const opened = await tryOpen(url, options, processName, logger, sayOnce);
     if (opened !== undefined) {
       shutdown.push('database', () => opened.database.close());
       return opened;
@@ -39,11 +40,17 @@ export async function waitForDatabase(
   }
 }
 
-async function tryOpen(url: string, options: Config['database'], processName: string, say: (reason: string) => void) {
+async function tryOpen(
+  url: string,
+  options: Config['database'],
+  processName: string,
+  logger: Logger,
+  say: (reason: string) => void,
+) {
   let database: Database | undefined;
   try {
-    const address = await resolveDatabaseAddress(url, options.connectTimeoutMs);
-    database = openDatabase(address, options, processName);
+    const { address, ...opened } = await openChecked(url, options, processName, logger);
+    database = opened.database;
     if (await isMigrated(database)) {
       // A process that only serves the feed accepts and applies none, and would plan each of its pages anew.
       const { lastOperationId, incarnation } = await readReached(database, []);

@@ -1,11 +1,10 @@
 // Bringing a database up to date: the product's schema, and BullMQ's where PostgreSQL is the queue.
 import { createPostgresBackend, Queue } from 'bullmq';
 import type { Config } from '../config/index.js';
-import { resolveDatabaseAddress } from './databaseAddress.js';
 import type { Logger } from './logger.js';
+import { openChecked } from './openChecked.js';
 import { postgresPool, queueAddress } from './queue/backend.js';
 import { QUEUE_NAME } from './queue/jobs.js';
-import { openDatabase } from './storage/database.js';
 import { migrate } from './storage/migrate.js';
 
 /** A statement's limit is for requests; an index of millions of rows takes minutes to build. */
@@ -13,8 +12,8 @@ const STATEMENT_LIMIT_MS = 3_600_000;
 
 /** Migrates; any number of processes may do it together. @throws the driver's error when the database cannot be used */
 export async function migrateDatabase(url: string, config: Config, logger: Logger): Promise<void> {
-  const address = await resolveDatabaseAddress(url, config.database.connectTimeoutMs);
-  const database = openDatabase(address, { ...config.database, statementTimeoutMs: STATEMENT_LIMIT_MS }, 'migrate');
+  const options = { ...config.database, statementTimeoutMs: STATEMENT_LIMIT_MS };
+  const { database, address } = await openChecked(url, options, 'migrate', logger);
   try {
     const ran = await migrate(database);
     logger.info(ran.length === 0 ? 'the database is up to date' : 'the database was migrated', { ran });

@@ -47,7 +47,8 @@ export class QueueDatabase extends PostgresConnection {
    */
   constructor(config: pg.PoolConfig, listener: string | undefined) {
     const max = (config.max ?? 1) + (listener === undefined ? 0 : 1);
-    super(new pg.Pool({ ...config, max, options: `-c search_path=${quoteSchemaName(DEFAULT_SCHEMA)}` }));
+    const options = [config.options, `-c search_path=${quoteSchemaName(DEFAULT_SCHEMA)}`].filter(Boolean).join(' ');
+    super(new pg.Pool({ ...config, max, options }));
     // Remembered for every such session, whatever becomes of the first one.
     if (listener !== undefined) this.setListenClientName(listener).catch(() => undefined);
   }

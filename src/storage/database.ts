@@ -5,6 +5,7 @@ import pg from 'pg';
 import { QueryTypes, type Transaction } from 'sequelize';
 import { Sequelize } from 'sequelize-typescript';
 import type { DatabaseAddress } from '../databaseAddress.js';
+import { DURABLE_SESSION } from '../sessionSettings.js';
 import { createSilenceWatch, type SilenceWatch } from '../silence.js';
 import { SyncBatch } from './models/syncBatch.js';
 import { SyncQueueItem } from './models/syncQueueItem.js';
@@ -15,6 +16,7 @@ import {
   openSession,
   PipelinedClient,
   type Session,
+  StaleStatement,
   type Statement,
   writeTogether,
 } from './statement.js';
@@ -28,6 +30,8 @@ export interface DatabaseOptions {
   lockTimeoutMs: number;
   /** Whether statements of the hot path are prepared once a connection. */
   preparedStatements: boolean;
+  /** Told, once, what an operator should change. */
+  warn?: (message: string) => void;
 }
 
 export interface Database {
@@ -58,6 +62,8 @@ const QUERY_GRACE_MS = 2_000;
  * applied again). Silence cuts all of them.
  */
 const SILENCE_GRACE_MS = 1_000;
+const NAMES_ARE_LOST =
+  'a pooler between here and PostgreSQL does not keep prepared statements apart: going on without. Set DATABASE_PREPARED_STATEMENTS=false, or use PgBouncer 1.21 or later with max_prepared_statements above 0';
 const TIMESTAMPTZ_OID = 1184;
 const INT8_OID = 20;
 
@@ -102,16 +108,13 @@ export function openDatabase(
       ssl: address.ssl,
       application_name: `task-sync ${processName}`,
       connectionTimeoutMillis: options.connectTimeoutMs,
-      statement_timeout: options.statementTimeoutMs,
       // The server's own limit is of no use when the server itself hangs, or the network to it.
       query_timeout: options.statementTimeoutMs + QUERY_GRACE_MS,
-      lock_timeout: options.lockTimeoutMs,
-      // A client that dies inside a transaction must not hold the workspace's lock longer than a statement may run.
-      idle_in_transaction_session_timeout: options.statementTimeoutMs,
+      ...(address.options === undefined ? {} : limitsOf(address.options, options)),
       keepAlive: true,
     },
   });
-  sequelize.addHook('afterConnect', (connection: unknown) => {
+  sequelize.addHook('afterConnect', async (connection: unknown) => {
     const client = asClient(connection);
     births.set(client, generation);
     const { stream } = client.connection;
@@ -119,13 +122,21 @@ export function openDatabase(
     client.setTypeParser(TIMESTAMPTZ_OID, 'text', canonicalFromPostgres);
     // seq and ids count up from 1: 2^53 of them are enough.
     client.setTypeParser(INT8_OID, 'text', Number);
+    try {
+      await client.query(DURABLE_SESSION);
+    } catch (error) {
+      // The pool does not know of it yet.
+      stream.destroy();
+      throw error;
+    }
   });
   const { connectionManager } = sequelize;
   let lastId = 0;
   const unnamed = (statement: Statement) => ({ text: statement.at(0).text });
-  const send = options.preparedStatements ? (statement: Statement) => statement.at(lastId) : unnamed;
+  let isPreparing = options.preparedStatements;
+  const send = (statement: Statement) => (isPreparing ? statement.at(lastId) : unnamed(statement));
   // Alone, a lookup is planned each time: its kept plan would be made without the settings of BEGIN.
-  const sendAlone = options.preparedStatements ? (statement: Statement) => statement.at(0) : unnamed;
+  const sendAlone = (statement: Statement) => (isPreparing ? statement.at(0) : unnamed(statement));
 
   async function withClient<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
     const connection = await connectionManager.getConnection({ type: 'write' });
@@ -144,17 +155,30 @@ export function openDatabase(
     }
   }
 
+  /** Behind a pooler that moves a client from session to session names lead nowhere, or to another's statement: then it goes on without. */
+  async function withoutNamesIfPooled<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StaleStatement && error.isUnknown)) throw error;
+      if (isPreparing) options.warn?.(NAMES_ARE_LOST);
+      isPreparing = false;
+      // Nothing was done: the statement failed before it ran, and its transaction with it.
+      return work();
+    }
+  }
+
   return {
     sequelize,
     watchSilence,
     select: (sql, bind, transaction) =>
       sequelize.query(sql, { bind: [...bind], type: QueryTypes.SELECT, ...(transaction ? { transaction } : {}) }),
     transaction: (work) => sequelize.transaction(work),
-    run: (statement, bind, transaction) =>
+    run: <Row extends object>(statement: Statement, bind: readonly unknown[], transaction?: Transaction) =>
       transaction === undefined
-        ? withClient((client) => openSession(client, sendAlone).run(statement, bind))
+        ? withoutNamesIfPooled(() => withClient((client) => openSession(client, sendAlone).run<Row>(statement, bind)))
         : // Not prepared: the plan would be made without the settings of BEGIN.
-          openSession(asClient(connectionOf(transaction)), unnamed).run(statement, bind),
+          openSession(asClient(connectionOf(transaction)), unnamed).run<Row>(statement, bind),
     sawOperation: (id) => {
       lastId = Math.max(lastId, id);
     },
@@ -162,10 +186,20 @@ export function openDatabase(
       lastId = 0;
       generation += 1;
     },
-    pipeline: (work) => withClient((client) => runPipeline(client, openSession(client, send), work)),
+    pipeline: (work) =>
+      withoutNamesIfPooled(() => withClient((client) => runPipeline(client, openSession(client, send), work))),
     close: () => sequelize.close(),
   };
 }
+
+/** Stronger than those in `options`, as PostgreSQL reads startup parameters. */
+const limitsOf = (options: string, { statementTimeoutMs, lockTimeoutMs }: DatabaseOptions) => ({
+  options,
+  statement_timeout: statementTimeoutMs,
+  lock_timeout: lockTimeoutMs,
+  // A client that dies inside a transaction must not hold the workspace's lock longer than a statement may run.
+  idle_in_transaction_session_timeout: statementTimeoutMs,
+});
 
 async function runPipeline<Result>(
   client: pg.Client,

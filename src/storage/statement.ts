@@ -74,7 +74,17 @@ export interface Session {
  */
 export class StaleStatement extends Error {
   override name = 'StaleStatement';
+  constructor(override readonly cause: pg.DatabaseError) {
+    super(cause.message, { cause });
+  }
+
+  /** It is another session than the one that prepared it, or one where somebody else did. */
+  get isUnknown(): boolean {
+    return this.cause.routine !== REVALIDATED;
+  }
 }
+
+const REVALIDATED = 'RevalidateCachedQuery';
 
 /**
  * The driver's client with its pipeline: a statement is sent while the answers to those before it are on their way. Sequelize listens for
@@ -96,7 +106,7 @@ export function openSession(client: pg.Client, send: (statement: Statement) => R
         writeTogether(client);
         return (await client.query<Row>({ ...send(statement), values: [...bind] })).rows;
       } catch (error) {
-        throw isStale(error) ? new StaleStatement(error.message, { cause: error }) : error;
+        throw isStale(error) ? new StaleStatement(error) : error;
       }
     },
   };
@@ -110,5 +120,5 @@ export function isUsableAfter(error: unknown): boolean {
 /** 26000: no such statement; 42P05: it exists already. The 0A000 of a changed result has no code of its own, but comes from one place. */
 function isStale(error: unknown): error is pg.DatabaseError {
   if (!(error instanceof pg.DatabaseError)) return false;
-  return error.code === '26000' || error.code === '42P05' || error.routine === 'RevalidateCachedQuery';
+  return error.code === '26000' || error.code === '42P05' || error.routine === REVALIDATED;
 }

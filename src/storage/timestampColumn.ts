@@ -12,12 +12,17 @@ class CanonicalTimestamp extends DataTypes.ABSTRACT {
 /** The data type of every timestamp column in the models. */
 export const TIMESTAMP = new CanonicalTimestamp();
 
+const UNREADABLE =
+  'PostgreSQL writes times neither in ISO style nor in UTC: the session has another DateStyle or TimeZone';
+
 /**
  * PostgreSQL's text of a timestamptz (`2026-01-31 10:30:00.5+00`) as canonical text.
- * The session's time zone is UTC (Sequelize sets it at connect), so the offset is always +00.
+ * The session's time zone is UTC (set at connect), so the offset is always +00.
+ * @throws an Error where a session is of another style: better none than a wrong time
  */
 export function canonicalFromPostgres(text: string): string {
-  const offsetAt = text.lastIndexOf('+');
+  if (text[4] !== '-' || !text.endsWith('+00')) throw new Error(UNREADABLE);
+  const offsetAt = text.length - 3;
   const fraction = text.slice(20, offsetAt).padEnd(6, '0');
   return `${text.slice(0, 10)}T${text.slice(11, 19)}.${fraction}Z`;
 }

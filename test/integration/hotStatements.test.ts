@@ -12,7 +12,7 @@ import { createLogger } from '../../src/logger.js';
 import { createShutdown } from '../../src/shutdown.js';
 import { acceptBatches, type BatchToAccept, packBatch } from '../../src/storage/acceptBatch.js';
 import { applyPending } from '../../src/storage/applyPending.js';
-import { type Database, openDatabase } from '../../src/storage/database.js';
+import { type Database, type DatabaseOptions, openDatabase } from '../../src/storage/database.js';
 import { FINISH, FINISH_AND_TELL } from '../../src/storage/finishBatches.js';
 import { READ_PENDING } from '../../src/storage/pendingRows.js';
 import { readChanges } from '../../src/storage/readChanges.js';
@@ -66,7 +66,7 @@ describe('hot statements', () => {
   });
 
   /** A pool of one connection. */
-  async function openPool(settings: { preparedStatements?: boolean; statementTimeoutMs?: number } = {}) {
+  async function openPool(settings: Partial<DatabaseOptions> = {}) {
     const address = await resolveDatabaseAddress(requireDatabaseUrl(system.config), 5_000);
     const pool = openDatabase(
       address,
@@ -247,7 +247,7 @@ describe('hot statements', () => {
     expect(await pool.run(planned('SELECT 1 AS one'), [])).to.deep.equal([{ one: 1 }]);
   });
 
-  it('that the server has forgotten, or whose result has another type now, are a transient fault, once', async () => {
+  it('whose result has another type now are a transient fault, once', async () => {
     const pool = await openPool();
     await system.database.sequelize.query('CREATE TABLE changing (value integer)');
     const statement = prepared('changing', 'SELECT value FROM changing');
@@ -255,9 +255,34 @@ describe('hot statements', () => {
     await system.database.sequelize.query('ALTER TABLE changing ALTER COLUMN value TYPE text');
     expect(classifyFault(await rejection(pool.run(statement, [])))).to.equal('transient');
     expect(await pool.run(statement, [])).to.deep.equal([]);
+  });
+
+  it('that a pooler has lost are repeated and from then on not prepared, with one warning; nothing is done twice (I2)', async () => {
+    const warnings: string[] = [];
+    const pool = await openPool({ warn: (message) => void warnings.push(message) });
+    await system.database.sequelize.query('CREATE TABLE counted (value integer)');
+    const insert = prepared('counted', 'INSERT INTO counted VALUES ($1) RETURNING value');
+    const inPipeline = (value: number) =>
+      pool.pipeline(async (session, sendCommit) => {
+        const running = session.run(insert, [value]);
+        sendCommit();
+        return running;
+      });
+    await pool.run(insert, [1]);
+    await inPipeline(2);
+    // 26000: the name is not known; then 42P05: somebody else has given it.
     await pool.select('DEALLOCATE ALL', []);
-    expect(classifyFault(await rejection(pool.run(statement, [])))).to.equal('transient');
-    expect(await pool.run(statement, [])).to.deep.equal([]);
+    expect(await inPipeline(3)).to.deep.equal([{ value: 3 }]);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.include('DATABASE_PREPARED_STATEMENTS=false');
+    expect(await pool.run(insert, [4])).to.deep.equal([{ value: 4 }]);
+    const other = await openPool({ warn: (message) => void warnings.push(message) });
+    await other.select(`PREPARE ${insert.at(0).name} AS SELECT 1`, []);
+    expect(await other.run(insert, [5])).to.deep.equal([{ value: 5 }]);
+    expect(warnings).to.have.length(2);
+    const rows = await pool.select<{ value: number }>('SELECT value FROM counted ORDER BY value', []);
+    expect(rows.map(({ value }) => value)).to.deep.equal([1, 2, 3, 4, 5]);
+    expect(await preparedNames(pool)).to.deep.equal([]);
   });
 
   it('of a transaction that fails leave nothing, whether COMMIT was on its way or not', async () => {

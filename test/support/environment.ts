@@ -11,6 +11,9 @@ export const testBackend: Backend = env.TEST_BACKEND === 'redis' ? 'redis' : 'po
 /** True if the databases of failed tests are wanted for a look. */
 export const keepsFailed = env.TEST_KEEP === '1';
 
+/** True where a missing program is a failure. */
+export const isCi = env.CI === 'true';
+
 /** The server to create databases on; its user may do so. */
 export function requireDatabaseServer(): string {
   return requireVariable('TEST_DATABASE_URL');

@@ -45,13 +45,21 @@ const migrateTemplate = (url: string) => migrateDatabase(url, loadConfig({ LOG_L
  * @param file `import.meta.url` of the test file
  * @param options.workers how many workers to start (1)
  * @param options.nowMs the server's clock
+ * @param options.prepare called with the database before anything is started on it; returns settings
  * @param options.env settings beside the addresses
  */
 export async function startSystem(
   file: string,
-  options: { workers?: number; nowMs?: () => number; env?: Record<string, string>; redisUrl?: string } = {},
+  options: {
+    workers?: number;
+    nowMs?: () => number;
+    env?: Record<string, string>;
+    redisUrl?: string;
+    prepare?: (databaseUrl: string) => Promise<Record<string, string> | undefined>;
+  } = {},
 ): Promise<System> {
   const testDatabase = await createTestDatabase(file, migrateTemplate);
+  const prepared = await options.prepare?.(testDatabase.url);
   const config = loadConfig({
     NODE_ENV: 'test',
     PORT: '0',
@@ -64,6 +72,7 @@ export async function startSystem(
       ? { REDIS_URL: options.redisUrl ?? requireSharedRedis(), QUEUE_PREFIX: uniquePrefix() }
       : {}),
     ...options.env,
+    ...prepared,
   });
   const nowMs = options.nowMs ?? Date.now;
   const parts: Shutdown[] = [];

@@ -17,7 +17,7 @@ describe('DATABASE_URL', () => {
   const resolve = (url: string) => resolveDatabaseAddress(url, 1_000);
 
   it('gives host, port, user, password and database, percent-decoded', async () => {
-    expect(await resolve('postgres://us%40er:p%2Fw@db.internal:6543/my%20app?sslmode=disable')).to.deep.equal({
+    expect(await resolve('postgres://us%40er:p%2Fw@db.internal:6543/my%20app?sslmode=disable')).to.deep.include({
       host: 'db.internal',
       port: 6543,
       user: 'us@er',
@@ -25,6 +25,11 @@ describe('DATABASE_URL', () => {
       database: 'my app',
       ssl: false,
     });
+  });
+
+  it('passes on the options that it gives, and ours behind them', async () => {
+    const { options } = await resolve('postgres://u@h/d?sslmode=disable&options=-c%20search_path%3Dapp');
+    expect(options).to.match(/^-c search_path=app -c DateStyle=ISO,\\ YMD /);
   });
 
   it('may name an IPv6 host, a socket folder, and leave out port and database', async () => {
@@ -43,7 +48,6 @@ describe('DATABASE_URL', () => {
     ['disable', false],
     ['no-verify', { rejectUnauthorized: false }],
     ['require', { rejectUnauthorized: false }],
-    ['verify-ca', { rejectUnauthorized: true }],
     ['verify-full', { rejectUnauthorized: true }],
   ];
   for (const [mode, ssl] of modes) {
@@ -51,6 +55,23 @@ describe('DATABASE_URL', () => {
       expect((await resolve(`postgres://u:p@h/d?sslmode=${mode}`)).ssl).to.deep.equal(ssl);
     });
   }
+
+  for (const mode of ['require', 'verify-ca']) {
+    it(`sslmode=${mode} with sslrootcert checks the certificate, not its name`, async () => {
+      const { ssl } = await resolve(`postgres://u:p@h/d?sslmode=${mode}&sslrootcert=package.json`);
+      expect(ssl).to.include({ rejectUnauthorized: true });
+      if (ssl === false) throw new Error('no TLS');
+      expect(ssl.ca).to.include('task-sync');
+      expect(ssl.checkServerIdentity?.('elsewhere', Object.create(null))).to.equal(undefined);
+    });
+  }
+
+  it('sslmode=verify-full checks the name as well, sslrootcert=system by what Node trusts', async () => {
+    for (const parameters of ['sslmode=verify-full&sslrootcert=package.json', 'sslrootcert=system']) {
+      const { ssl } = await resolve(`postgres://u:p@h/d?${parameters}`);
+      expect(ssl).to.include({ rejectUnauthorized: true }).and.to.not.have.property('checkServerIdentity');
+    }
+  });
 
   for (const [byte, ssl] of [
     ['S', { rejectUnauthorized: false }],

@@ -156,6 +156,25 @@ describe('configuration', () => {
     expect(refusal({ PORT: '5001', WORKER_HEALTH_PORT: '5001' })).to.match(/WORKER_HEALTH_PORT must differ from PORT/);
   });
 
+  const SECRETS: [what: string, env: NodeJS.ProcessEnv, expected: RegExp][] = [
+    ['a bare %', { DATABASE_URL: 'postgres://u:hunter%2@h/d' }, /DATABASE_URL has a % that begins no.*% is %25/],
+    ['a % that is no UTF-8', { DATABASE_URL: 'postgres://u:hunter2%ff@h/d' }, /DATABASE_URL has a %/],
+    ['a bare % for Redis', { REDIS_URL: 'redis://:hunter2%@h' }, /REDIS_URL has a %/],
+    ['a #', { DATABASE_URL: 'postgres://u:hunter2#@h/d' }, /DATABASE_URL is no address like.*# is %23/],
+    ['several hosts', { DATABASE_URL: 'postgres://u:hunter2@a:1,b:2/d' }, /DATABASE_URL names several hosts/],
+    ['verify-ca alone', { DATABASE_URL: 'postgres://u:hunter2@h/d?sslmode=verify-ca' }, /without sslrootcert/],
+    ['a missing file', { DATABASE_URL: 'postgres://u:hunter2@h/d?sslrootcert=/none' }, /cannot be read \(ENOENT\)/],
+  ];
+  for (const [what, env, expected] of SECRETS) {
+    it(`refuses an address with ${what} in a sentence that does not repeat it`, () => {
+      expect(refusal(env)).to.match(expected).and.to.not.include('hunter');
+    });
+  }
+
+  it('takes a password with a comma, and one whose % is encoded', () => {
+    expect(loadConfig({ DATABASE_URL: 'postgres://u:a,b%25@h/d' }).database.url).to.include('a,b%25');
+  });
+
   it('is completed from .env, also from one that begins with a byte order mark', () => {
     const folder = mkdtempSync(join(tmpdir(), 'task-sync-env-'));
     try {
