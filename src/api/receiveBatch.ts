@@ -4,7 +4,7 @@ import type { OperationToAccept } from '../storage/acceptBatch.js';
 import type { BatchClock, BatchEntry } from '../storage/models/syncBatch.js';
 import { operationKey } from '../storage/readOutcomes.js';
 import { fixEffectiveTimes } from '../sync/clock.js';
-import { readOperation, type SentOperation } from '../sync/operation.js';
+import { ID_MAX_CHARS, readOperation, type SentOperation } from '../sync/operation.js';
 import { isClockReading, parseTimestamp } from '../sync/timestamp.js';
 
 export interface ReceivedBatch {
@@ -82,7 +82,10 @@ function echoOf(item: unknown) {
   const sent: object = typeof item === 'object' && item !== null ? item : {};
   const text = (owner: object, key: string) => {
     const value: unknown = Object.getOwnPropertyDescriptor(owner, key)?.value;
-    return typeof value === 'string' && value.length <= 128 && value.isWellFormed() && !value.includes('\0')
+    return typeof value === 'string' &&
+      value.length <= 2 * ID_MAX_CHARS &&
+      value.isWellFormed() &&
+      !value.includes('\0')
       ? value
       : null;
   };

@@ -13,12 +13,19 @@ import { findUnstorable } from './unstorable.js';
 const TITLE_MAX_CHARS = 1_000;
 const DESCRIPTION_MAX_CHARS = 20_000;
 
+/** Of ids; 1,020 bytes. Two of them are the longest key of an index, which takes 2,704 bytes. */
+export const ID_MAX_CHARS = 255;
 /** Ids are shown in URLs, logs and dashboards and are index keys: short, and without control characters or line breaks. */
-const PRINTABLE_ID = /^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,128}$/u;
+const PRINTABLE_ID = new RegExp(`^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}]{1,${ID_MAX_CHARS}}$`, 'u');
+/** Whoever makes a URL of these takes them for steps in a path, also percent-encoded (RFC 3986, 5.2.4). */
+const ADDRESSABLE_ID = /^(?!\.{1,2}$)/;
 
-const id = Joi.string().pattern(PRINTABLE_ID).messages({
-  'string.pattern.base': '{{#label}} must be 1 to 128 printable characters',
-  'string.empty': '{{#label}} must be 1 to 128 printable characters',
+const ID_MESSAGE = `{{#label}} must be 1 to ${ID_MAX_CHARS} printable characters`;
+const id = Joi.string()
+  .pattern(PRINTABLE_ID)
+  .messages({ 'string.pattern.base': ID_MESSAGE, 'string.empty': ID_MESSAGE });
+const taskId = id.pattern(ADDRESSABLE_ID, { name: 'addressable' }).messages({
+  'string.pattern.name': '{{#label}} must not be . or .., which no address could name',
 });
 
 const timestamp = Joi.string()
@@ -31,7 +38,7 @@ const timestamp = Joi.string()
 
 /** The writable fields of a task; the routes of /api/tasks and the items of a batch share these rules. */
 export const fieldRules = {
-  id,
+  id: taskId,
   title: Joi.string().pattern(/\S/).max(TITLE_MAX_CHARS).messages({
     'string.pattern.base': '{{#label}} must not be blank',
     'string.empty': '{{#label}} must not be blank',
@@ -46,7 +53,7 @@ const dataSchema = Joi.object({ ...fieldRules, updated_at: timestamp });
 export const itemSchemas = {
   create: itemSchema(dataSchema.fork('title', (title) => title.required()).required()),
   update: itemSchema(dataSchema.required()),
-  delete: itemSchema(Joi.object({ id, updated_at: timestamp }).allow(null)),
+  delete: itemSchema(Joi.object({ id: taskId, updated_at: timestamp }).allow(null)),
 };
 
 /** Whether an item is valid; why it is not, joi says. */
@@ -61,7 +68,7 @@ function itemSchema(data: Joi.ObjectSchema) {
     client_id: id.required(),
     op_id: id.allow(null),
     id: id.allow(null),
-    task_id: id.allow(null),
+    task_id: taskId.allow(null),
     operation: Joi.valid('create', 'update', 'delete').required(),
     if_seq: Joi.number().integer().min(0).allow(null),
     data,

@@ -80,7 +80,7 @@ describe('/api/tasks/:id', () => {
     });
 
     it('takes values up to their limits', async () => {
-      const id = `${newId('long')}${'x'.repeat(128)}`.slice(0, 128);
+      const id = `${newId('long')}${'x'.repeat(255)}`.slice(0, 255);
       const task = await create({ id, title: 't'.repeat(1_000), description: 'd'.repeat(20_000) });
       expect(task.title).to.have.lengthOf(1_000);
       expect(task.description).to.have.lengthOf(20_000);
@@ -102,7 +102,9 @@ describe('/api/tasks/:id', () => {
       ['null as completed', { title: 'a', completed: null }, 'completed'],
       ['a number as id', { title: 'a', id: 7 }, 'id'],
       ['an empty id', { title: 'a', id: '' }, 'id'],
-      ['an id of 129 characters', { title: 'a', id: 'i'.repeat(129) }, 'id'],
+      ['an id of 256 characters', { title: 'a', id: 'i'.repeat(256) }, 'id'],
+      ['a dot as id', { title: 'a', id: '.' }, 'id'],
+      ['two dots as id', { title: 'a', id: '..' }, 'id'],
       ['an id with a line break', { title: 'a', id: 'a\nb' }, 'id'],
     ];
     for (const [name, body, field] of refused) {

@@ -12,7 +12,21 @@ const kinds = ['create', 'update', 'delete'] as const;
 
 /** Values around every limit of the schema, among any others. */
 const odd = fc.oneof(
-  fc.constantFrom('', ' ', 'a', '\n', '\u2028', 'x'.repeat(128), 'x'.repeat(129), 't'.repeat(1_000), 't'.repeat(1_001)),
+  fc.constantFrom(
+    '',
+    ' ',
+    'a',
+    '\n',
+    '\u2028',
+    '.',
+    '..',
+    '...',
+    'x'.repeat(255),
+    '🙂'.repeat(255),
+    'x'.repeat(256),
+    't'.repeat(1_000),
+    't'.repeat(1_001),
+  ),
   fc.constantFrom('d'.repeat(20_000), 'd'.repeat(20_001), '😀'.repeat(64), '😀'.repeat(65), '\ud800'),
   fc.constantFrom(
     '2026-01-31T10:30:00Z',

@@ -42,7 +42,7 @@ function typedValue(schema: Joi.Description, pools: Pools, name: string): fc.Arb
     );
   }
   if (schema.type === 'string') {
-    const max = limit('max') ?? 128;
+    const max = limit('max') ?? 255;
     const lengths = fc.constantFrom(max - 1, max, max + 1).map((length) => 'y'.repeat(length));
     const pool = pools[name] ?? [];
     const known = pool.length === 0 ? [] : [{ weight: 12, arbitrary: fc.constantFrom(...pool) }];
