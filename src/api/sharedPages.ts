@@ -4,11 +4,10 @@
 // Each page says which feed it is of; nothing is kept of a database that was replaced.
 import type { Database } from '../storage/database.js';
 import type { FeedHead } from '../storage/readChanges.js';
-import { type PageStart, readPage } from '../storage/readPage.js';
+import { type PageSize, type PageStart, readPage } from '../storage/readPage.js';
 import type { TimeLine } from '../timeLine.js';
 
-export interface PageForm {
-  limit: number;
+export interface PageForm extends PageSize {
   /** What stands between two changes. */
   separator: string;
   /** What stands behind the last one. */

@@ -5,7 +5,7 @@ import { describeError, type Logger } from '../logger.js';
 import type { WakeUp } from '../queue/wakeUps.js';
 import type { Database } from '../storage/database.js';
 import { type BatchProgress, readBatchProgress } from '../storage/readBatch.js';
-import { readChanges } from '../storage/readChanges.js';
+import { type ChangesSize, readChanges } from '../storage/readChanges.js';
 import type { TaskView } from '../storage/taskView.js';
 import { FeedReplaced, requireSameFeed } from '../sync/cursor.js';
 import type { TimeLine } from '../timeLine.js';
@@ -14,11 +14,12 @@ import type { Levels } from './levels.js';
 import { createLevelWaiter } from './levelWaiter.js';
 import { createNews } from './news.js';
 
-/** Changes kept for streams that are a little behind: at 300 bytes a task, some 300 KB a workspace. */
+/** Changes kept for streams that are a little behind, and what their texts may take: at 300 bytes a task some 300 KB a workspace. */
 const BUFFERED = 1_000;
-const READ = 500;
-/** What one stream that is behind reads at once: with the longest descriptions about a megabyte. */
-const READ_BEHIND = 50;
+const BUFFERED_CHARS = 2_097_152;
+const READ = { limit: 500, maxBytes: 1_048_576 };
+/** What one stream that is behind reads at once, and holds for as long as its reader takes: there may be thousands. */
+const READ_BEHIND = { limit: 50, maxBytes: 131_072 };
 
 export interface Tail {
   /** @throws FeedReplaced when the database is on another time line: nothing of this one may be sent any more */
@@ -95,8 +96,8 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
     waiter.wakeAll();
   }
 
-  async function readFrom(seq: number, liveUntil: number, limit: number) {
-    const found = await timeLine.follow(() => readChanges(database, workspaceId, { seq, liveUntil }, limit));
+  async function readFrom(seq: number, liveUntil: number, size: ChangesSize) {
+    const found = await timeLine.follow(() => readChanges(database, workspaceId, { seq, liveUntil }, size));
     try {
       requireSameFeed(found, { seq, liveUntil, incarnation });
     } catch (error) {
@@ -109,12 +110,11 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
 
   async function readOn() {
     const found = await news.look(complete, async () => {
-      const { changes, seq } = await readFrom(complete, 0, READ);
-      const isEnd = changes.length < READ;
-      return { changes, reached: seq, seenUpTo: isEnd ? seq : (changes.at(-1)?.seq ?? seq) };
+      const { changes, seq, hasMore } = await readFrom(complete, 0, READ);
+      return { changes, reached: seq, seenUpTo: hasMore ? (changes.at(-1)?.seq ?? seq) : seq };
     });
     buffer.push(...found.changes);
-    const surplus = buffer.length - BUFFERED;
+    const surplus = surplusOf(buffer);
     if (surplus > 0) {
       floor = buffer[surplus - 1]?.seq ?? floor;
       buffer = buffer.slice(surplus);
@@ -132,7 +132,7 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
       await reading;
     }
     if (seq < floor) return (await readFrom(seq, liveUntil, READ_BEHIND)).changes;
-    return buffer.filter((task) => task.seq > seq).slice(0, READ);
+    return buffer.filter((task) => task.seq > seq).slice(0, READ.limit);
   }
 
   async function tellBatches(batchIds: string[]) {
@@ -181,4 +181,16 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
       }
     },
   };
+}
+
+/** How many of the oldest changes are too many. */
+function surplusOf(buffer: readonly TaskView[]): number {
+  let chars = 0;
+  let kept = 0;
+  for (const { title, description } of buffer.toReversed()) {
+    chars += title.length + (description?.length ?? 0);
+    if (kept === BUFFERED || chars > BUFFERED_CHARS) break;
+    kept += 1;
+  }
+  return buffer.length - kept;
 }

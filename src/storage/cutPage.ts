@@ -12,8 +12,12 @@ export interface Page<Row> {
  * @param size bytes of a row
  */
 export function cutBy(size: string, order: string): string {
-  const page = `(ORDER BY ${order} ROWS UNBOUNDED PRECEDING)`;
-  return `row_number() OVER ${page} AS number, sum(${size}) OVER ${page} AS bytes, count(*) OVER () AS found`;
+  return `row_number() OVER (ORDER BY ${order}) AS number, ${runningSum(size, order)} AS bytes, count(*) OVER () AS found`;
+}
+
+/** The bytes of a row and of those before it. */
+export function runningSum(size: string, order: string): string {
+  return `sum(${size}) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING)`;
 }
 
 /** Takes the rows of such a query. */

@@ -1,8 +1,9 @@
 // The change feed's reads. A change is a whole task at its latest seq. Writers hold the workspace's lock until they commit (I3), so a
 // snapshot that shows a seq shows every lower one too: reading by seq never skips (I6).
+import { cutBy } from './cutPage.js';
 import type { Database } from './database.js';
 import { lookup, planned, prepared, type Session } from './statement.js';
-import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+import { SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, TEXT_BYTES, UNSETTLED_JOIN } from './taskView.js';
 
 export interface FeedHead {
   /** The last seq of the workspace. */
@@ -66,39 +67,56 @@ const CHANGES = lookup(
   'feed_changes',
   `WITH head AS MATERIALIZED (${FEED_HEAD})
 SELECT h.seq AS "headSeq", h."floorSeq", h.incarnation, page.* FROM head h LEFT JOIN LATERAL (
-  SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN} FROM tasks t ${UNSETTLED_JOIN}
-  WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND (NOT t.deleted OR t.seq > (SELECT $3::bigint) AND NOT t.stub)
-  ORDER BY t.seq LIMIT (SELECT $4::int)
+  SELECT ${TASK_COLUMNS}, ${SYNC_STATUS_COLUMN}, t.found FROM (
+    SELECT t.*, ${cutBy(TEXT_BYTES, 't.seq')} FROM (
+      SELECT * FROM tasks t
+      WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND (NOT t.deleted OR t.seq > (SELECT $3::bigint) AND NOT t.stub)
+      ORDER BY t.seq LIMIT (SELECT $4::int + 1)
+    ) t
+  ) t ${UNSETTLED_JOIN} WHERE t.number <= $4 AND (t.number = 1 OR t.bytes <= $5)
 ) page ON true
 ORDER BY page.seq`,
 );
 
-type ChangeRow = { headSeq: number; floorSeq: number; incarnation: string } & (TaskView | { id: null });
+type ChangeRow = { headSeq: number; floorSeq: number; incarnation: string } & (
+  | (TaskView & { found: number })
+  | { id: null }
+);
 
 /** Changes with the head of the feed in the same snapshot: who follows a feed has to compare the two (requireSameFeed). */
 export interface FoundChanges extends FeedHead {
   changes: TaskView[];
+  /** Whether more follow. */
+  hasMore: boolean;
 }
 
-/** At most `limit` tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`. */
+/** How many changes, and how many bytes their texts may take; at least one change fits. */
+export interface ChangesSize {
+  limit: number;
+  maxBytes: number;
+}
+
+/** At most so many tasks that changed after `seq`, by seq; without the tombstones up to `liveUntil`. */
 export async function readChanges(
   database: Database,
   workspaceId: string,
   after: { seq: number; liveUntil: number },
-  limit: number,
+  { limit, maxBytes }: ChangesSize,
 ): Promise<FoundChanges> {
   const rows = await database.pipeline((session, sendCommit) => {
-    const reading = session.run<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit]);
+    const reading = session.run<ChangeRow>(CHANGES, [workspaceId, after.seq, after.liveUntil, limit, maxBytes]);
     sendCommit();
     return reading;
   });
   const [first] = rows;
   if (first === undefined) throw new Error(`workspace ${workspaceId} does not exist`);
+  const changes = rows.flatMap(({ headSeq, floorSeq, incarnation, ...row }) => (row.id === null ? [] : [row]));
   return {
     seq: first.headSeq,
     floorSeq: first.floorSeq,
     incarnation: first.incarnation,
-    changes: rows.flatMap(({ headSeq, floorSeq, incarnation, ...row }) => (row.id === null ? [] : [row])),
+    changes,
+    hasMore: (changes[0]?.found ?? 0) > changes.length,
   };
 }
 

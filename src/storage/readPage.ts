@@ -1,10 +1,11 @@
 // A page of the change feed as the text of its JSON, made by PostgreSQL: most of a bootstrap's tasks are only passed on. For 100,000 tasks, in us of
 // CPU a task: 6 of the database and 1 to 3 here, where columns, objects and JSON.stringify took 3 and 12.
+import { runningSum } from './cutPage.js';
 import type { Database } from './database.js';
 import { FEED_HEAD, type FeedHead } from './readChanges.js';
 import { BUCKET_OF_TASK } from './readDigest.js';
 import { lookup } from './statement.js';
-import { SYNC_STATUS, UNSETTLED_JOIN } from './taskView.js';
+import { SYNC_STATUS, TEXT_BYTES, UNSETTLED_JOIN } from './taskView.js';
 
 /** Where a page begins. */
 export interface PageStart {
@@ -39,16 +40,23 @@ const TASK_JSON = `'{"id":' || ${json('id')} || ',"server_id":"' || t.server_id 
 
 // The head comes from the snapshot of the page: compaction may have passed the reader since he opened the feed, and the database may be another
 // one by now. string_agg keeps the order of the subquery; an ORDER BY in it would sort the texts.
+// A page ends where it is long enough: by the lengths of the texts before they are read, and then by that of the JSON, which may be six times as long.
 // What the planner could count with is selected, else a plan for few rows looks cheaper than the kept one, and each page is planned anew (0.3 ms).
 // Plan: the control file once, tasks_seq from the start on up to the limit, and one look into sync_queue_unsettled a task.
 const pageOf = (tasks: string) => `
 WITH head AS MATERIALIZED (${FEED_HEAD})
 SELECT h.*, p.* FROM head h CROSS JOIN LATERAL (
-  SELECT coalesce(string_agg(task, $4) FILTER (WHERE number <= $3), '') AS text, (count(*) FILTER (WHERE number <= $3))::int AS count,
-    max(seq) FILTER (WHERE number <= $3) AS "lastSeq", count(*) > $3 AS "hasMore"
+  SELECT coalesce(string_agg(task, $4) FILTER (WHERE fits), '') AS text, (count(*) FILTER (WHERE fits))::int AS count,
+    max(seq) FILTER (WHERE fits) AS "lastSeq", count(*) > count(*) FILTER (WHERE fits) AS "hasMore"
   FROM (
-    SELECT t.seq, row_number() OVER (ORDER BY t.seq) AS number, ${TASK_JSON} AS task FROM tasks t ${UNSETTLED_JOIN}
-    WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND ${tasks} ORDER BY t.seq LIMIT (SELECT $3::int + 1)
+    SELECT seq, task, number <= $3 AND task IS NOT NULL AND (number = 1 OR ${runningSum('octet_length(task) + 1', 'seq')} <= $6) AS fits
+    FROM (
+      SELECT t.seq, t.number, CASE WHEN t.number = 1 OR t.bytes <= $6 THEN ${TASK_JSON} END AS task
+      FROM (
+        SELECT t.*, row_number() OVER (ORDER BY t.seq) AS number, ${runningSum(TEXT_BYTES, 't.seq')} AS bytes FROM tasks t
+        WHERE t.workspace_id = $1 AND t.seq > (SELECT $2::bigint) AND ${tasks} ORDER BY t.seq LIMIT (SELECT $3::int + 1)
+      ) t ${UNSETTLED_JOIN}
+    ) t
   ) page
 ) p`;
 
@@ -56,16 +64,22 @@ const FEED = lookup('feed_page', pageOf('(NOT t.deleted OR t.seq > (SELECT $5::b
 // Walks the workspace by seq and hashes every id: an index by bucket would cost every write, for a read that repairs what never breaks.
 const BUCKET = lookup('bucket_page', pageOf(`NOT t.deleted AND ${BUCKET_OF_TASK} = $5`));
 
-/** At most `limit` tasks that changed after a seq, by seq. @throws an Error for a workspace that does not exist */
+/** How many changes, and how many bytes of them; at least one change fits. */
+export interface PageSize {
+  limit: number;
+  maxBytes: number;
+}
+
+/** At most so many tasks that changed after a seq, by seq. @throws an Error for a workspace that does not exist */
 export async function readPage(
   database: Database,
   workspaceId: string,
   { seq, liveUntil, bucket }: PageStart,
-  { limit, separator }: { limit: number; separator: string },
+  { limit, maxBytes, separator }: PageSize & { separator: string },
 ): Promise<PageText> {
   const [statement, filter] = bucket === undefined ? [FEED, liveUntil] : [BUCKET, bucket];
   const [row] = await database.pipeline((session, sendCommit) => {
-    const bind = [workspaceId, seq, limit, separator, filter];
+    const bind = [workspaceId, seq, limit, separator, filter, maxBytes];
     const reading = session.run<PageText>(statement, bind);
     sendCommit();
     return reading;

@@ -3,7 +3,14 @@ import type { Task } from '../sync/task.js';
 import { cutBy, type Page, pageOf } from './cutPage.js';
 import type { Database } from './database.js';
 import { lookup, type Session } from './statement.js';
-import { FIELD_VERSIONS_COLUMN, SYNC_STATUS_COLUMN, TASK_COLUMNS, type TaskView, UNSETTLED_JOIN } from './taskView.js';
+import {
+  FIELD_VERSIONS_COLUMN,
+  SYNC_STATUS_COLUMN,
+  TASK_COLUMNS,
+  type TaskView,
+  TEXT_BYTES,
+  UNSETTLED_JOIN,
+} from './taskView.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -62,9 +69,6 @@ export interface TaskListRequest {
 const PARTS = [true, false].flatMap((deleted) => [true, false].map((completed) => ({ deleted, completed })));
 
 const is = (column: string, value: boolean) => (value ? column : `NOT ${column}`);
-
-// Without reading a long one: its length stands beside it.
-const TEXT_BYTES = 'octet_length(t.title) + coalesce(octet_length(t.description), 0)';
 
 /** One page of tasks: `limit` at most, fewer where they are long, at least one. */
 export async function listTasks(database: Database, request: TaskListRequest): Promise<Page<TaskView>> {

@@ -14,6 +14,9 @@ export const TASK_COLUMNS = `t.id, t.server_id AS "serverId", t.title, t.descrip
   t.created_at AS "createdAt", t.updated_at AS "updatedAt", t.updated_by AS "updatedBy", t.op_id AS "opId", t.seq,
   t.last_synced_at AS "lastSyncedAt"`;
 
+/** What a task's texts take, known without reading them. */
+export const TEXT_BYTES = 'octet_length(t.title) + coalesce(octet_length(t.description), 0)';
+
 /** A longer description is read apart from its task where many are read at once: a thousand of these are as much as an answer may be. */
 const INLINE_BYTES_MAX = 4_096;
 

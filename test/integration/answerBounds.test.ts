@@ -1,8 +1,9 @@
 // Every answer is bounded in bytes, whatever stands in the tasks that it tells of (I8), and no device is left with a wrong copy for it (I10).
 import { expect } from 'chai';
 import { expectBatch, expectTask, nextPage } from '../support/contract.js';
+import { openEventStream } from '../support/eventStream.js';
 import { createItem, newId, updateItem } from '../support/operations.js';
-import { type Answer, type System, startSystem } from '../support/system.js';
+import { type Answer, eventually, type System, startSystem } from '../support/system.js';
 import { withQueue } from '../support/withQueue.js';
 
 const LIMIT_BYTES = 262_144;
@@ -151,6 +152,39 @@ describe('lists of what is long', () => {
       expect(Math.max(...sizes)).to.equal(2);
     });
   }
+
+  it('the change feed: pages end in time, miss nothing, and a stream of lines has all of it', async () => {
+    const seen: string[] = [];
+    let hasMore = true;
+    for (let cursor = ''; hasMore; ) {
+      const { body } = await system.request('GET', `/api/sync/changes?limit=5000${cursor}`);
+      expect(sizeOf(body)).to.be.below(LIMIT_BYTES + 500);
+      expect(body.changes).to.have.lengthOf.within(1, 2);
+      seen.push(...body.changes.map(({ id }: { id: string }) => id));
+      cursor = `&cursor=${body.cursor}`;
+      hasMore = body.has_more;
+    }
+    expect(seen).to.have.members(ids).and.have.lengthOf(COUNT);
+    const lines = await system.request('GET', '/api/sync/changes', undefined, { accept: 'application/x-ndjson' });
+    const streamed = String(lines.body)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(streamed.slice(0, -1).map(({ id }) => id)).to.deep.equal(seen);
+    expect(streamed.at(-1)).to.have.all.keys('cursor');
+    for (let bucket = 0; bucket < 256; bucket += 1) {
+      const { body } = await system.request('GET', `/api/sync/changes?limit=5000&bucket=${bucket}`);
+      expect(sizeOf(body)).to.be.below(LIMIT_BYTES + 500);
+    }
+  });
+
+  it('a live stream from the beginning brings each of them', async () => {
+    const { cursor } = (await system.request('GET', '/api/sync/changes?limit=1')).body;
+    const brought = new Set<string>();
+    const stream = openEventStream(`${system.url}/api/sync/stream`, (event) => brought.add(event.data.task.id), cursor);
+    await eventually(() => brought.size === COUNT - 1);
+    stream.close();
+  });
 
   it('a history', async () => {
     const { items, sizes } = await readAll(`/api/tasks/${ids[0]}/history?limit=1000`);

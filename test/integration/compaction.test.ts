@@ -146,7 +146,7 @@ describe('compaction', () => {
     const bootstrap = await openFeed({ database: system.database, timeLine }, 'default', undefined);
     sleepDays(91);
     await runCompaction(system, () => nowMs);
-    const form = { limit: 5_000, separator: ',', terminator: '' };
+    const form = { limit: 5_000, maxBytes: 1_000_000, separator: ',', terminator: '' };
     const readPage = createReadPage(system.database, timeLine, 0);
     const refused = await readFeedPage(readPage, feed, form).then(
       () => undefined,

@@ -117,8 +117,14 @@ describe('hot statements', () => {
     'one outcome': (pool, n) =>
       readOutcomes(pool, WORKSPACE, { keys: [{ clientId: 'c', opId: `op-${n}` }], maxBytes: 1 }),
     'a page': (pool, n) =>
-      readPage(pool, WORKSPACE, { seq: n, liveUntil: 0, bucket: undefined }, { limit: 2, separator: ',' }),
-    'a few changes': (pool, n) => readChanges(pool, WORKSPACE, { seq: n, liveUntil: 0 }, 2),
+      readPage(
+        pool,
+        WORKSPACE,
+        { seq: n, liveUntil: 0, bucket: undefined },
+        { limit: 2, maxBytes: 1_000_000, separator: ',' },
+      ),
+    'a few changes': (pool, n) =>
+      readChanges(pool, WORKSPACE, { seq: n, liveUntil: 0 }, { limit: 2, maxBytes: 1_000_000 }),
     'a task': (pool, n) => findTask(pool, WORKSPACE, `task-${n}`),
   };
   for (const [what, read] of Object.entries(reads)) {
@@ -519,7 +525,7 @@ describe('a database without statistics', () => {
 
   it('is read by keys when much has failed, also by plans from before anything had', async () => {
     const { database } = system;
-    const form = { limit: 250, separator: ',' };
+    const form = { limit: 250, maxBytes: 1_000_000, separator: ',' };
     const read = () => readPage(database, WORKSPACE, { seq: 0, liveUntil: 0, bucket: undefined }, form);
     for (let n = 0; n < 8; n += 1) expect((await read()).text).to.not.include('"sync_status":"error"');
     await database.sequelize.query(

@@ -8,7 +8,7 @@ import { eventually, type System, startSystem } from '../support/system.js';
 import { openTimeLine } from '../support/timeLine.js';
 
 const WORKSPACE = 'default';
-const FORM = { limit: 2, separator: ',', terminator: '' };
+const FORM = { limit: 2, maxBytes: 1_000_000, separator: ',', terminator: '' };
 /** Longer than any test takes. */
 const KEEP_MS = 60_000;
 
@@ -49,7 +49,12 @@ describe('pages of the change feed for several readers', () => {
     await read(0);
     expect(idsIn(await read(1))).to.deep.equal(['b', 'c']);
     expect(idsIn(await readPage(WORKSPACE, start(0), { ...FORM, limit: 1 }))).to.deep.equal(['a']);
-    const lines = await readPage(WORKSPACE, start(0), { limit: 2, separator: '\n', terminator: '\n' });
+    const lines = await readPage(WORKSPACE, start(0), {
+      limit: 2,
+      maxBytes: 1_000_000,
+      separator: '\n',
+      terminator: '\n',
+    });
     expect(`${lines.bytes}`).to.match(/^\{.*\}\n\{.*\}\n$/);
     // Read as if it had the same head: nothing of the other workspace may be in it (I7).
     expect(await readPage('empty', start(0), FORM)).to.include({ count: 0, hasMore: false });

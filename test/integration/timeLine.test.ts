@@ -121,7 +121,7 @@ describe('when the database is on another time line', () => {
     const seq = await readSeq();
     const timeLine = await openTimeLine(system.database);
     const readPage = createReadPage(system.database, timeLine, 60_000);
-    const form = { limit: 2, separator: ',', terminator: '' };
+    const form = { limit: 2, maxBytes: 1_000_000, separator: ',', terminator: '' };
     const open = () => openFeed({ database: system.database, timeLine }, WORKSPACE, undefined);
     await write(...ids('lost', 3));
     const { next } = await readFeedPage(readPage, await open(), form);

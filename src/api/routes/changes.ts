@@ -17,7 +17,7 @@ const PAGE_MAX = 5_000;
 const WAIT_MAX_S = 30;
 const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: the server holds two such pages in memory for it. */
-const LINES_FORM = { limit: 250, separator: '\n', terminator: '\n' };
+const LINES_FORM = { limit: 250, maxBytes: 262_144, separator: '\n', terminator: '\n' };
 
 export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
@@ -65,7 +65,7 @@ function pageJson({ bytes, hasMore, next }: FeedPage, nowMicros: bigint): Buffer
 async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: number, waitMs: number) {
   const ending = abortOnEnd(response, deps.stopping);
   const deadline = performance.now() + waitMs;
-  const form = { limit, separator: ',', terminator: '' };
+  const form = { limit, maxBytes: deps.config.responseLimitBytes, separator: ',', terminator: '' };
   let page = await readFeedPage(deps.readPage, feed, form);
   const isEmpty = () => page.count === 0 && !ending.signal.aborted && performance.now() < deadline;
   const watch = isEmpty() ? deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1) : undefined;
