@@ -63,7 +63,9 @@ const answerSchema = Joi.object({
 export async function sendBatch(baseUrl: string, batch: BatchRequest): Promise<BatchAnswer> {
   const body = JSON.stringify(batch);
   const headers = { 'content-type': 'application/json' };
-  let response = await request(new URL('/api/sync/batch', baseUrl), { method: 'POST', headers, body });
+  // Not from the root: the server may be behind a path of a proxy.
+  const address = new URL('api/sync/batch', baseUrl.replace(/\/?$/, '/'));
+  let response = await request(address, { method: 'POST', headers, body });
   const first = await readAnswer(response);
   let answer = first;
   const deadline = performance.now() + SETTLE_TIMEOUT_MS;
@@ -75,7 +77,7 @@ export async function sendBatch(baseUrl: string, batch: BatchRequest): Promise<B
       );
     }
     await sleep(retryAfterMs(response.headers.get('retry-after')));
-    response = await request(new URL(location, baseUrl), {});
+    response = await request(new URL(location, address), {});
     answer = await readAnswer(response);
   }
   // What the clock was off by is known when the batch arrives; later answers need not repeat it.

@@ -27,6 +27,24 @@ export const framesNobody: RequestHandler = (_request, response, next) => {
   next();
 };
 
+/**
+ * The page finds everything by its <base>, which is a path from the root. Where a proxy takes a prefix away only the browser knows that path:
+ * the page looks at its own address.
+ */
+const OWN_BASE = `<script>document.querySelector('base').setAttribute('href', location.pathname.split('${DASHBOARD_PATH}')[0] + '${DASHBOARD_PATH}/')</script>`;
+
+/** Renders the page as before, with OWN_BASE behind its base. */
+const renderUnderAnyPrefix: RequestHandler = (_request, response, next) => {
+  const render = response.render.bind(response);
+  response.render = (view: string, options?: object) => {
+    render(view, options, (error, html) => {
+      if (error) next(error);
+      else response.send(html.replace(/<base [^>]*>/, (base) => `${base}${OWN_BASE}`));
+    });
+  };
+  next();
+};
+
 /** The dashboard's routes, to be mounted at DASHBOARD_PATH. */
 export function createDashboard(producer: Producer): Router {
   const serverAdapter = new ExpressAdapter();
@@ -45,7 +63,7 @@ export function createDashboard(producer: Producer): Router {
   // An Express application of its own, with its own settings.
   const board: Express = serverAdapter.getRouter();
   board.disable('x-powered-by');
-  return Router().use(board);
+  return Router().use(renderUnderAnyPrefix, board);
 }
 
 function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {

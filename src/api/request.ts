@@ -63,10 +63,23 @@ export function decodeCursor<Place extends readonly unknown[]>(
   throw invalidRequest([{ field: 'cursor', message: 'cursor is not one that this list gave; start without it' }]);
 }
 
-/** Names the next page in the Link header (RFC 8288): this request's address with another cursor. */
+/** Names the next page in the Link header (RFC 8288): the address that was asked for, whatever it is outside, with another cursor. */
 export function linkNext(request: Request, response: Response, cursor: string): void {
-  const [path = '', query = ''] = request.originalUrl.split('?');
+  const [, query = ''] = request.originalUrl.split('?');
   const params = new URLSearchParams(query);
   params.set('cursor', cursor);
-  response.set('Link', `<${path}?${params}>; rel="next"`);
+  response.set('Link', `<?${params}>; rel="next"`);
+}
+
+/**
+ * A reference from one of our addresses to another that is right under every prefix that a proxy takes away: `batches/7` from
+ * /api/sync/batch.
+ * @param from the path that was asked for, @param to the path that is meant; both absolute
+ */
+export function relativeReference(from: string, to: string): string {
+  const base = from.split('/').slice(0, -1);
+  const target = to.split('/');
+  let shared = 0;
+  while (shared < base.length && shared < target.length - 1 && base[shared] === target[shared]) shared += 1;
+  return [...base.slice(shared).map(() => '..'), ...target.slice(shared)].join('/');
 }

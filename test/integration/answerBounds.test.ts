@@ -139,7 +139,7 @@ describe('lists of what is long', () => {
       expect(sizeOf(answer.body)).to.be.below(LIMIT_BYTES);
       items.push(...answer.body);
       sizes.push(answer.body.length);
-      page = nextPage(answer);
+      page = nextPage(answer, page);
     }
     return { items, sizes };
   }

@@ -154,7 +154,7 @@ describe('the history of a task', () => {
       for (let next: string | undefined = `${pathOf(id)}?limit=${limit}`; next !== undefined; pages += 1) {
         const page = await system.request('GET', next);
         seen.push(...opIds(page.body));
-        next = nextPage(page);
+        next = nextPage(page, next);
         expect(pages, 'the history ends').to.be.below(20);
       }
       expect(seen).to.deep.equal(wanted);

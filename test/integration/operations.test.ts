@@ -1,6 +1,6 @@
 // GET /api/sync/operations/:id and its reapply: an edit that lost is explained, and can be written again.
 import { expect } from 'chai';
-import { expectProblem, expectTask, UUID_V7 } from '../support/contract.js';
+import { expectProblem, expectTask, followReference, UUID_V7 } from '../support/contract.js';
 import { refuseTitles } from '../support/faults.js';
 import { createItem, deleteItem, type Item, newId, updateItem } from '../support/operations.js';
 import { type System, startSystem } from '../support/system.js';
@@ -132,7 +132,7 @@ describe('one operation', () => {
       const written = { title: 'Buy milk', description: 'two' };
       expect(answer.body.task).to.include({ id: taskId, ...written, updated_by: 'server' });
       expect(answer.body.task.updated_at > SERVER_TIME, 'now, and later than all before').to.equal(true);
-      const location = answer.headers.get('location') ?? '';
+      const location = followReference(`/api/sync/operations/${id}/reapply`, answer.headers.get('location') ?? '');
       expect(location).to.equal(`/api/sync/operations/${answer.body.operation_id}`);
       const { body: logged } = await system.request('GET', location);
       expect(logged).to.deep.include({ client_id: 'server', operation: 'update', status: 'success', data: written });

@@ -66,7 +66,7 @@ describe('the queue without a worker', () => {
     const list = await system.request('GET', '/api/sync/queue');
     expect(list.status).to.equal(200);
     expect(list.body).to.deep.equal([]);
-    expect(nextPage(list)).to.equal(undefined);
+    expect(nextPage(list, '/api/sync/queue')).to.equal(undefined);
     const trigger = await system.request('POST', '/api/sync/trigger');
     expect(trigger.status).to.equal(200);
     expect(trigger.body).to.deep.equal({ status: 'completed', triggered: 0, processed_count: 0, results: [] });
@@ -156,7 +156,7 @@ describe('the queue without a worker', () => {
         const page = await system.request('GET', next);
         expect(page.status).to.equal(200);
         seen.push(...page.body.map((item: QueueItem) => item.op_id));
-        next = nextPage(page);
+        next = nextPage(page, next);
         expect(pages, 'the list ends').to.be.below(20);
       }
       expect(seen).to.deep.equal(opIds);

@@ -60,7 +60,7 @@ describe('GET /api/tasks', () => {
     expect(answer.status, JSON.stringify(answer.body).slice(0, 500)).to.equal(200);
     expect(answer.body).to.be.an('array');
     answer.body.forEach(expectTask);
-    return { ids: answer.body.map((task: { id: string }) => task.id) as string[], next: nextPage(answer) };
+    return { ids: answer.body.map((task: { id: string }) => task.id) as string[], next: nextPage(answer, path) };
   };
 
   /** Every page of a list, by its Link headers. */

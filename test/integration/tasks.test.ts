@@ -1,6 +1,6 @@
 // /api/tasks/:id and POST /api/tasks (DESIGN 5): direct writes with their statuses, and that they are merged and logged like a device's.
 import { expect } from 'chai';
-import { CANONICAL, expectInvalid, expectProblem, expectTask, UUID_V7 } from '../support/contract.js';
+import { CANONICAL, expectInvalid, expectProblem, expectTask, followReference, UUID_V7 } from '../support/contract.js';
 import { deleteItem, newId, updateItem } from '../support/operations.js';
 import { type Answer, type System, startSystem } from '../support/system.js';
 import { withQueue } from '../support/withQueue.js';
@@ -37,7 +37,7 @@ describe('/api/tasks/:id', () => {
       });
       expect(answer.body.id).to.match(UUID_V7);
       expect(answer.body.server_id).to.not.equal(answer.body.id);
-      expect(answer.headers.get('location')).to.equal(`/api/tasks/${answer.body.id}`);
+      expect(answer.headers.get('location')).to.equal(`tasks/${answer.body.id}`);
       const read = await system.request('GET', `/api/tasks/${answer.body.id}`);
       expect(read.status).to.equal(200);
       expect(read.body).to.deep.equal(answer.body);
@@ -74,7 +74,8 @@ describe('/api/tasks/:id', () => {
         const answer = await system.request('POST', '/api/tasks', { id, title: part });
         expect(answer.status, JSON.stringify(answer.body)).to.equal(201);
         expect(answer.body.id).to.equal(id);
-        const read = await system.request('GET', answer.headers.get('location') ?? '');
+        const location = followReference('/api/tasks', answer.headers.get('location') ?? '');
+        const read = await system.request('GET', location);
         expect(read.body).to.deep.equal(answer.body);
       }
     });

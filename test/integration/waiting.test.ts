@@ -1,16 +1,17 @@
 // How long a batch's answer waits (DESIGN 5, RFC 7240): 202 with a ticket while operations are pending, 200 when all are settled.
 import { expect } from 'chai';
-import { expectBatch, UUID_V7 } from '../support/contract.js';
+import { expectBatch, followReference, UUID_V7 } from '../support/contract.js';
 import { createItem, newId, updateItem } from '../support/operations.js';
 import { type Answer, eventually, type System, startSystem } from '../support/system.js';
 import { withQueue } from '../support/withQueue.js';
 
 const ASYNC = { prefer: 'respond-async' };
 
-const expectTicket = (answer: Answer) => {
+const expectTicket = (answer: Answer, path = '/api/sync/batch') => {
   expectBatch(answer, 202);
   expect(answer.body.batch_id).to.match(UUID_V7);
-  expect(answer.headers.get('location')).to.equal(`/api/sync/batches/${answer.body.batch_id}`);
+  const ticket = followReference(path, answer.headers.get('location') ?? '');
+  expect(ticket).to.equal(`/api/sync/batches/${answer.body.batch_id}`);
   expect(Number(answer.headers.get('retry-after')))
     .to.be.within(1, 60)
     .and.satisfy(Number.isInteger);
@@ -35,9 +36,9 @@ describe('a batch without a worker', () => {
       expect(item).to.include({ resolved_data: null, server_id: null });
       expect(item).to.not.have.any.keys('message', 'duplicate', 'field');
     }
-    const ticket = accepted.headers.get('location') ?? '';
+    const ticket = followReference('/api/sync/batch', accepted.headers.get('location') ?? '');
     const waiting = await system.request('GET', ticket);
-    expectTicket(waiting);
+    expectTicket(waiting, ticket);
     expect(waiting.body).to.deep.equal({ ...accepted.body, server_time: waiting.body.server_time });
     // I1: what was answered with 2xx is committed, and is there without any queue.
     const rows = await system.database.select('SELECT status FROM sync_queue ORDER BY id', []);

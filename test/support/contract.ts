@@ -121,11 +121,17 @@ export function expectInvalid(answer: Answer, field: string): void {
   expect(answer.body.errors.map((each: { field: string }) => each.field)).to.include(field);
 }
 
-/** The address of the next page; undefined on the last one. */
-export function nextPage(answer: Answer): string | undefined {
+/** Where a reference in the answer to a request for `path` leads. */
+export function followReference(path: string, reference: string): string {
+  const { pathname, search } = new URL(reference, new URL(path, 'http://localhost'));
+  return `${pathname}${search}`;
+}
+
+/** The address of the next page; undefined on the last one. @param path what was asked for */
+export function nextPage(answer: Answer, path: string): string | undefined {
   const link = answer.headers.get('link');
   if (link === null) return undefined;
   const match = /^<(.+)>; rel="next"$/.exec(link);
   expect(match, link).to.not.equal(null);
-  return match?.[1];
+  return match?.[1] === undefined ? undefined : followReference(path, match[1]);
 }

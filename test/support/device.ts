@@ -2,6 +2,7 @@
 // Its network is bad: answers are lost, requests are cut off, and it sends again, split and mixed as it likes.
 import { expect } from 'chai';
 import { fromMicros } from '../../src/sync/timestamp.js';
+import { followReference } from './contract.js';
 import { applyEdit, type Edit, type LocalTask, pickOperation } from './edits.js';
 
 interface Entry {
@@ -124,7 +125,7 @@ export function createDevice({ name, urls, random, sharedIds }: DeviceOptions) {
     };
     settleAll(answer.body.processed_items);
     if (answer.status === 200 || random() < 0.5) return;
-    const later = await get(answer.location ?? '');
+    const later = await get(followReference('/api/sync/batch', answer.location ?? ''));
     expect(later.status).to.be.oneOf([200, 202]);
     settleAll(later.body.processed_items);
   }

@@ -6,7 +6,7 @@ import type { ApiDeps } from '../deps.js';
 import { route } from '../middleware/methods.js';
 import type { presentBatch } from '../present.js';
 import { awaitBatch, readBatchNow, readEnvelope, storeBatch } from '../pushBatch.js';
-import { workspaceOf } from '../request.js';
+import { relativeReference, workspaceOf } from '../request.js';
 import { abortOnEnd, readWaitMs } from '../waiting.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -56,7 +56,8 @@ function onlyClientOf(entries: readonly BatchEntry[]): string | undefined {
 
 function answer(response: Response, body: ReturnType<typeof presentBatch>) {
   if (body.status === 'processing') {
-    response.status(202).location(`/api/sync/batches/${body.batch_id}`).set('Retry-After', '1');
+    const location = relativeReference(response.req.path, `/api/sync/batches/${body.batch_id}`);
+    response.status(202).location(location).set('Retry-After', '1');
   }
   if (body.cursor !== undefined) response.set('Sync-Cursor', body.cursor);
   response.set('Sync-Pending', String(body.summary.pending)).json(body);

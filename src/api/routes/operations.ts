@@ -15,7 +15,7 @@ import { route } from '../middleware/methods.js';
 import { presentTask, statusOf } from '../present.js';
 import { presentHistoryEntry, presentOperation } from '../presentOperation.js';
 import { readQuery } from '../query.js';
-import { decodeCursor, encodeCursor, limitRule, linkNext, workspaceOf } from '../request.js';
+import { decodeCursor, encodeCursor, limitRule, linkNext, relativeReference, workspaceOf } from '../request.js';
 import { notFound, readId } from './tasks.js';
 
 export const historyQuery = Joi.object<{ limit: number; cursor?: string }>({ limit: limitRule, cursor: Joi.string() });
@@ -87,7 +87,7 @@ const reapply =
     response
       .status(201)
       .set('Sync-Cursor', cursorOfWrite(workspaceId, written))
-      .location(`/api/sync/operations/${operationId}`)
+      .location(relativeReference(request.path, `/api/sync/operations/${operationId}`))
       .json({ status: 'reapplied', operation_id: operationId, task: presentTask(task) });
   };
 

@@ -15,7 +15,16 @@ import { writePage } from '../jsonPage.js';
 import { route } from '../middleware/methods.js';
 import { presentTask } from '../present.js';
 import { readQuery } from '../query.js';
-import { decodeCursor, encodeCursor, invalidRequest, limitRule, linkNext, readBody, workspaceOf } from '../request.js';
+import {
+  decodeCursor,
+  encodeCursor,
+  invalidRequest,
+  limitRule,
+  linkNext,
+  readBody,
+  relativeReference,
+  workspaceOf,
+} from '../request.js';
 
 interface ListQuery {
   limit: number;
@@ -126,7 +135,8 @@ const create =
     const task = await write(deps, request, response, { kind: 'create', taskId: id, fields, allows });
     if (task === undefined)
       throw new ApiError('already_exists', `A task with the id ${id} exists (it may be a deleted one).`);
-    answerTask(response.status(201).location(`/api/tasks/${encodeURIComponent(task.id)}`), task);
+    const location = relativeReference(request.path, `/api/tasks/${encodeURIComponent(task.id)}`);
+    answerTask(response.status(201).location(location), task);
   };
 
 const replace =
