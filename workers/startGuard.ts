@@ -1,6 +1,6 @@
-// Operations that end their worker. Such an end rolls back whatever a transaction knew of it, so the start of an attempt is committed
-// before it, on a connection of its own, and whoever finds a start without an end tries those operations one by one (I5). It costs
-// nothing while operations are applied as they come: only old ones are marked. The reasons and the limits: docs/decisions/0013.
+// Operations that end their worker. Such an end rolls back what a transaction knew of it, so the start of an attempt on old operations is committed
+// before it, on a connection of its own, and taken back when the writes have left the process: what they wait for is not the operation's doing.
+// Whoever finds a start without an end tries those operations one by one (I5). The reasons and the limits: docs/decisions/0013 and 0023.
 import { describeError, type Logger } from '../src/logger.js';
 import { deleteStartMark, readStartMark, type StartMark, writeStartMark } from '../src/storage/applyStarts.js';
 import type { Database } from '../src/storage/database.js';
@@ -20,8 +20,11 @@ export class EndsWorker extends Error {
 export interface MarkedStart {
   /** Only the first of the operations may be tried now. */
   isAlone: boolean;
-  /** It failed, and this process lives: that was no start without an end. Call it while the workspace is locked. */
-  failed(): Promise<void>;
+  /**
+   * This process has outlived its part, whether it failed or the database has the writes now: what ends it from here on is not the operation.
+   * To be called while the workspace is locked.
+   */
+  outlived(): Promise<void>;
   /** It is committed. */
   applied(): Promise<void>;
 }
@@ -53,8 +56,11 @@ export function createStartGuard(marks: Database, logger: Logger): StartGuard {
       aloneStarts: isSingle ? 1 : 0,
     };
     await writeStartMark(marks, workspaceId, mark);
-    const end = () => tolerate(deleteStartMark(marks, workspaceId));
-    return { isAlone: false, failed: end, applied: end };
+    return {
+      isAlone: false,
+      outlived: () => tolerate(deleteStartMark(marks, workspaceId)),
+      applied: async () => undefined,
+    };
   }
 
   async function beginAlone(workspaceId: string, firstId: number, found: StartMark): Promise<MarkedStart> {
@@ -68,7 +74,7 @@ export function createStartGuard(marks: Database, logger: Logger): StartGuard {
     logger.log(isNews ? 'warn' : 'debug', 'an attempt did not end; its operations are tried one by one', where);
     return {
       isAlone: true,
-      failed: () => tolerate(writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts })),
+      outlived: () => tolerate(writeStartMark(marks, workspaceId, { ...mark, aloneStarts: starts })),
       // The mark stays for those behind it, which were started together with it.
       applied: async () => {
         if (firstId === found.lastId) await tolerate(deleteStartMark(marks, workspaceId));

@@ -1,6 +1,7 @@
 // Applying a workspace's pending operations: one transaction locks the workspace (I3), reads what is pending and the tasks it
 // names, folds it with the pure merge, and writes tasks, outcomes and the new seq with one statement. Two round trips for up to
 // SYNC_TRANSACTION_SIZE operations; a statement for each operation was measured at six times the cost (143 against 25 us).
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ConflictStrategy, FoldResult, Outcome } from '../sync/merge.js';
 import { foldOperations } from '../sync/merge.js';
 import type { Database } from './database.js';
@@ -35,8 +36,8 @@ export interface ApplyRequest {
 export interface StartedAttempt {
   /** Only the first of the operations is to be tried. */
   isAlone: boolean;
-  /** Called before the rollback, while the workspace is locked. */
-  failed(): Promise<void>;
+  /** Called while the workspace is locked, when this process has done its part: the writes are sent, or it failed. */
+  outlived(): Promise<void>;
   /** Called after the commit. */
   applied(): Promise<void>;
 }
@@ -104,8 +105,16 @@ interface Attempt {
   started?: StartedAttempt | undefined;
 }
 
+interface ReadRows {
+  rows: PendingRow[];
+  /** The workspace's, before them. */
+  seq: number;
+  /** Behind it batches are not finished yet. */
+  finishedUpTo: number;
+}
+
 async function applyOn(session: Session, sendCommit: () => void, request: ApplyRequest, attempt: Attempt) {
-  const { workspaceId, upTo, limit, parts = [], waiting, newServerId, strategy = 'lww' } = request;
+  const { workspaceId, upTo, limit } = request;
   // Both go out with BEGIN; each begins when the one before it has ended.
   const [seq, found] = await Promise.all([
     lockOn(session, workspaceId),
@@ -117,20 +126,11 @@ async function applyOn(session: Session, sendCommit: () => void, request: ApplyR
   const hasMore = rows.length < found.length || mayFollow;
   // Behind the last operation no batch is settled yet: of a backlog of 100,000 operations thousands would be looked at each time.
   const finishedUpTo = hasMore ? (rows.at(-1)?.queueId ?? upTo) : upTo;
-  const now = request.now();
-  const operations = rows.map(operationOf);
-  const tasks = tasksOf(rows);
-  const folded = foldOperations({ tasks, operations, seq, now, newServerId, strategy });
-  const awaited = findAwaited({ waiting, rows, tasks, folded });
-  const asked = awaited.operations.size === 0 ? undefined : [...awaited.tasks.values()];
-  const finishing = { upTo: finishedUpTo, parts, now, tasks: asked };
-  const writing = Promise.all([
-    rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
-    finishOn(session, workspaceId, finishing),
-  ]);
   const { started } = attempt;
+  const send = () => sendWrites(session, request, { rows, seq, finishedUpTo });
+  const { folded, awaited, writing } = started === undefined ? send() : await outlivedBy(started, send);
   if (started === undefined) sendCommit();
-  const [, finished] = await (started === undefined ? writing : endingWith(started, writing));
+  const [, finished] = await writing;
   const batchIds = [...new Set(rows.flatMap((row) => row.batchId ?? []))];
   const wasAlone = started?.isAlone === true;
   return {
@@ -157,13 +157,37 @@ async function start(found: PendingRow[], request: ApplyRequest, attempt: Attemp
   return found;
 }
 
-/** Not together with COMMIT: a mark is taken back while the workspace is still locked. */
-async function endingWith<Result>(started: StartedAttempt, writing: Promise<Result>): Promise<Result> {
+/** Decides the operations and sends what follows from them, without waiting for it. */
+function sendWrites(session: Session, request: ApplyRequest, { rows, seq, finishedUpTo }: ReadRows) {
+  const { workspaceId, parts = [], waiting, newServerId, strategy = 'lww' } = request;
+  const now = request.now();
+  const operations = rows.map(operationOf);
+  const tasks = tasksOf(rows);
+  const folded = foldOperations({ tasks, operations, seq, now, newServerId, strategy });
+  const awaited = findAwaited({ waiting, rows, tasks, folded });
+  const asked = awaited.operations.size === 0 ? undefined : [...awaited.tasks.values()];
+  const finishing = { upTo: finishedUpTo, parts, now, tasks: asked };
+  const writing = Promise.all([
+    rows.length === 0 ? undefined : session.run(WRITE_FOLD, foldBind(workspaceId, folded, now)),
+    finishOn(session, workspaceId, finishing),
+  ]);
+  return { folded, awaited, writing };
+}
+
+/**
+ * Runs this process's own part of a marked attempt. Behind it the writes may wait for others' locks or for a disk, as long as the database allows:
+ * what ends a worker meanwhile is not its operations. So the mark is taken back when the writes have left this process, and not with COMMIT,
+ * because the workspace has to be locked.
+ */
+async function outlivedBy<Sent extends { writing: Promise<unknown> }>(started: StartedAttempt, send: () => Sent) {
   try {
-    return await writing;
-  } catch (error) {
-    await started.failed();
-    throw error;
+    const sent = send();
+    // Told by whoever waits for it; it may fail before.
+    sent.writing.catch(() => undefined);
+    await nextTurn();
+    return sent;
+  } finally {
+    await started.outlived();
   }
 }
 
