@@ -2,7 +2,10 @@
 #   docker run ... task-sync                              api
 #   docker run ... task-sync node dist/workers/main.js    worker
 #   docker run ... task-sync node dist/src/migrate.js     migration; run it first, it ends by itself
-ARG NODE_IMAGE=node:20-bookworm-slim
+# Node 24 has support until April 2028. A build that is to be the same each time names the image with its digest as well: see what the tag stands for
+# now (`docker buildx imagetools inspect node:24-bookworm-slim`, the line Digest), and again for each security release of Node or Debian:
+#   docker build --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:<digest> .
+ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app

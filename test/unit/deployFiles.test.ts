@@ -13,6 +13,7 @@ const entriesIn = (text: string) => [...text.matchAll(/dist\/[\w/]+\.js/g)].map(
 
 interface Service {
   image?: string;
+  build?: { args?: Record<string, string> };
   command?: string[];
   container_name?: string;
   ports?: string[];
@@ -81,6 +82,22 @@ describe('Dockerfile', () => {
     expect(dockerfile).to.include('npm ci --omit=dev --omit=optional');
     expect(image).to.match(/^USER node$/m);
     expect(image).to.match(/^HEALTHCHECK /m);
+  });
+
+  it('stands on the Node that CI tests, which can be pinned by its digest, in each stage', () => {
+    const [, image = ''] = dockerfile.match(/^ARG NODE_IMAGE=(\S+)$/m) ?? [];
+    expect(image).to.match(/^node:24-bookworm-slim(@sha256:[0-9a-f]{64})?$/);
+    const stages = [...dockerfile.matchAll(/^FROM (\S+)(?: AS (\w+))?$/gm)].map(([, from, name]) => [from, name]);
+    const argument = '$'.concat('{NODE_IMAGE}');
+    expect(stages).to.deep.equal([
+      [argument, 'build'],
+      [argument, 'dependencies'],
+      [argument, undefined],
+    ]);
+    expect(compose.services.api?.build?.args?.NODE_IMAGE).to.equal(`\${NODE_IMAGE:-${image}}`);
+    const { engines } = JSON.parse(read('package.json'));
+    expect(engines.node).to.equal('>=20.19');
+    expect(read('.ci/run')).to.match(/^for major in 20 24; do$/m);
   });
 
   it('finds each file it copies, and the .dockerignore does not hide it', () => {
