@@ -13,7 +13,10 @@ export async function connect(config: Config, processName: string, logger: Logge
   const { database, address, incarnation } = await waitForDatabase(url, config.database, processName, logger, shutdown);
   const timeLine = createTimeLine(incarnation, logger);
   timeLine.onChange(database.startOver);
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
+  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs, timeLine);
+  queue.onMove(() =>
+    logger.warn('the queue is opened anew for the database of now', { installation: queue.installation() }),
+  );
   const producer = createProducer(queue, logger, {
     timeoutMs: config.queue.commandTimeoutMs,
     sharedJobSize: config.sync.transactionSize,

@@ -3,7 +3,7 @@ import { createPostgresBackend, Queue } from 'bullmq';
 import type { Config } from '../config/index.js';
 import type { Logger } from './logger.js';
 import { openChecked } from './openChecked.js';
-import { postgresPool, queueAddress } from './queue/backend.js';
+import { postgresPool } from './queue/backend.js';
 import { QUEUE_NAME } from './queue/jobs.js';
 import { migrate } from './storage/migrate.js';
 
@@ -20,9 +20,9 @@ export async function migrateDatabase(url: string, config: Config, logger: Logge
   } finally {
     await database.close();
   }
-  const queue = queueAddress(config.queue, address, config.database.connectTimeoutMs);
-  if (queue.kind !== 'postgres') return;
-  const connection = { ...postgresPool(queue, 1), migrate: true };
+  if (config.queue.redisUrl !== undefined) return;
+  const { connectTimeoutMs } = config.database;
+  const connection = { ...postgresPool({ database: address, connectTimeoutMs }, 1), migrate: true };
   const bullmq = new Queue(QUEUE_NAME, { connection }, createPostgresBackend);
   try {
     await bullmq.waitUntilReady();

@@ -13,7 +13,9 @@ import { startMaintenance } from '../src/queue/maintenance.js';
 import { createWakeUpPublisher, WAKE_UP_BATCHES_MAX } from '../src/queue/wakeUps.js';
 import type { Shutdown } from '../src/shutdown.js';
 import { openDatabase } from '../src/storage/database.js';
+import { readIncarnation } from '../src/storage/readChanges.js';
 import { createServerClock } from '../src/sync/clock.js';
+import { watchTimeLine } from '../src/timeLine.js';
 import { compact } from './compact.js';
 import { startHealthServer } from './healthServer.js';
 import { createJobProcessor } from './processJob.js';
@@ -27,7 +29,7 @@ export async function startWorker(
   shutdown: Shutdown,
   nowMs: () => number,
 ): Promise<void> {
-  const { database, address, queue, producer } = await connect(config, 'worker', logger, shutdown);
+  const { database, address, timeLine, queue, producer } = await connect(config, 'worker', logger, shutdown);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 
@@ -35,6 +37,11 @@ export async function startWorker(
   const metrics = createWorkerMetrics(createFigures({ database, producer, logger }), nowMicros);
   const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'worker starts', database.watchSilence);
   shutdown.push('marks of starts', () => marks.close());
+  timeLine.onChange(marks.startOver);
+  shutdown.push(
+    'time line',
+    watchTimeLine(timeLine, () => readIncarnation(database), logger),
+  );
   const processJob = createJobProcessor({
     database,
     logger,
@@ -99,5 +106,5 @@ export async function startWorker(
     });
     shutdown.push('health checks', () => health.close());
   }
-  logger.info('worker is running', { queue: queue.kind, concurrency });
+  logger.info('worker is running', { queue: queue.kind, installation: queue.installation(), concurrency });
 }

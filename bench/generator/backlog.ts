@@ -11,7 +11,9 @@ import { type ApplyJob, jobsOfBatch } from '../../src/queue/jobs.js';
 import { createProducer } from '../../src/queue/producer.js';
 import { acceptBatches, packBatch } from '../../src/storage/acceptBatch.js';
 import { type Database, openDatabase } from '../../src/storage/database.js';
+import { readIncarnation } from '../../src/storage/readChanges.js';
 import { fromMicros } from '../../src/sync/timestamp.js';
+import { createTimeLine } from '../../src/timeLine.js';
 import type { Job, JobResult, Window } from './jobs.js';
 
 const BATCH = 50;
@@ -24,7 +26,8 @@ export async function runBacklog(job: Extract<Job, { kind: 'backlog' }>, window:
   const { connectTimeoutMs } = config.database;
   const address = await resolveDatabaseAddress(requireDatabaseUrl(config), connectTimeoutMs);
   const database = openDatabase(address, config.database, 'bench');
-  const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs), logger, {
+  const timeLine = createTimeLine((await readIncarnation(database)).incarnation, logger);
+  const producer = createProducer(queueAddress(config.queue, address, connectTimeoutMs, timeLine), logger, {
     timeoutMs: config.queue.commandTimeoutMs,
     // As if each batch had come at a moment of its own, while no worker ran.
     sharedJobSize: BATCH,

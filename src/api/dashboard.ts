@@ -49,21 +49,24 @@ const renderUnderAnyPrefix: RequestHandler = (_request, response, next) => {
 export function createDashboard(producer: Producer): Router {
   const serverAdapter = new ExpressAdapter();
   serverAdapter.setBasePath(DASHBOARD_PATH);
-  // No retries from here: a failed job's operations are failed in PostgreSQL, and only trigger and retry give them fresh attempts.
-  const queue = new BullMQAdapter(producer.queue, { description: DESCRIPTION, allowRetries: false });
-  queue.setFormatter('name', describeJob);
-  const maintenance = new BullMQAdapter(producer.lookAt(MAINTENANCE_QUEUE_NAME), {
-    description: MAINTENANCE_DESCRIPTION,
-  });
-  createBullBoard({
-    queues: [queue, maintenance],
+  const board = createBullBoard({
+    queues: queuesOf(producer),
     serverAdapter,
     options: { uiConfig: { boardTitle: 'Task Sync', hideRedisDetails: producer.backend !== 'redis' } },
   });
+  producer.onMove(() => board.replaceQueues(queuesOf(producer)));
   // An Express application of its own, with its own settings.
-  const board: Express = serverAdapter.getRouter();
-  board.disable('x-powered-by');
-  return Router().use(renderUnderAnyPrefix, board);
+  const pages: Express = serverAdapter.getRouter();
+  pages.disable('x-powered-by');
+  return Router().use(renderUnderAnyPrefix, pages);
+}
+
+function queuesOf(producer: Producer) {
+  // No retries from here: a failed job's operations are failed in PostgreSQL, and only trigger and retry give them fresh attempts.
+  const queue = new BullMQAdapter(producer.queue, { description: DESCRIPTION, allowRetries: false });
+  queue.setFormatter('name', describeJob);
+  const description = MAINTENANCE_DESCRIPTION;
+  return [queue, new BullMQAdapter(producer.lookAt(MAINTENANCE_QUEUE_NAME), { description })];
 }
 
 function describeJob({ data, attemptsMade = 0 }: { data: ApplyJob; attemptsMade?: number }): string {

@@ -101,7 +101,12 @@ export async function startApi(
     http.drain();
     await sleep(config.shutdownDrainMs);
   });
-  logger.info('api is listening', { host: config.host, port: http.port, queue: queue.kind });
+  logger.info('api is listening', {
+    host: config.host,
+    port: http.port,
+    queue: queue.kind,
+    installation: queue.installation(),
+  });
   return { port: http.port };
 }
 

@@ -5,12 +5,29 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type pg from 'pg';
 import type { DatabaseAddress } from '../databaseAddress.js';
 import { createSilenceWatch } from '../silence.js';
+import type { TimeLine } from '../timeLine.js';
 import { createFailover, type Failover } from './failover.js';
+import { createQueueHome, type QueueHome } from './installation.js';
 import { AttendedClient, QueueBackend, QueueDatabase } from './queueDatabase.js';
 
-export type QueueAddress =
-  | { kind: 'redis'; redis: RedisOptions; prefix: string; commandTimeoutMs: number; failover: Failover }
-  | { kind: 'postgres'; database: DatabaseAddress; connectTimeoutMs: number };
+export type QueueAddress = RedisQueueAddress | PostgresQueueAddress;
+
+export interface RedisQueueAddress extends QueueHome {
+  kind: 'redis';
+  redis: RedisOptions;
+  /** QUEUE_PREFIX, which installations may share. */
+  sharedPrefix: string;
+  /** What the keys of the queue begin with now: that, and the name of the installation. */
+  readonly prefix: string;
+  commandTimeoutMs: number;
+  failover: Failover;
+}
+
+export interface PostgresQueueAddress extends QueueHome {
+  kind: 'postgres';
+  database: DatabaseAddress;
+  connectTimeoutMs: number;
+}
 
 /** What a queue or worker of ours is connected to; the backend factory picks BullMQ's own one by it. */
 export type QueueConnection = Redis | pg.PoolConfig;
@@ -22,19 +39,26 @@ export interface QueueSettings {
   prefix: string;
 }
 
-/** Decides where the queue lives. */
+/** Decides where the queue lives. @param timeLine of the database, by which the queue of one installation is told from that of another */
 export function queueAddress(
   settings: QueueSettings,
   database: DatabaseAddress,
   connectTimeoutMs: number,
+  timeLine: Pick<TimeLine, 'current' | 'onChange'>,
 ): QueueAddress {
-  if (settings.redisUrl === undefined) return { kind: 'postgres', database, connectTimeoutMs };
+  const backend = settings.redisUrl === undefined ? 'postgres' : 'redis';
+  const home = createQueueHome(timeLine, backend);
+  if (settings.redisUrl === undefined) return { kind: 'postgres', database, connectTimeoutMs, ...home };
   return {
     kind: 'redis',
     redis: redisOptions(settings.redisUrl, settings.verifyTls),
     failover: createFailover(),
-    prefix: settings.prefix,
+    sharedPrefix: settings.prefix,
+    get prefix() {
+      return `${settings.prefix}:${home.installation()}`;
+    },
     commandTimeoutMs: settings.commandTimeoutMs,
+    ...home,
   };
 }
 
@@ -63,7 +87,7 @@ export const RUN_RETRY_DELAY_MS = 1_000;
 const reconnectDelayMs = (attempt: number) => Math.min(attempt * 100, 2_000);
 
 /** A connection whose commands fail within `commandTimeoutMs`, at once while Redis is not connected. */
-export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redis {
+export function connectProducer(address: RedisQueueAddress): Redis {
   const redis = new Redis({
     ...address.redis,
     enableOfflineQueue: false,
@@ -78,7 +102,7 @@ export function connectProducer(address: QueueAddress & { kind: 'redis' }): Redi
 }
 
 /** A connection whose commands wait for Redis to come back. BullMQ duplicates it for those that block. */
-export function connectWorker(address: QueueAddress & { kind: 'redis' }): Redis {
+export function connectWorker(address: RedisQueueAddress): Redis {
   const redis = new Redis({
     ...address.redis,
     maxRetriesPerRequest: null,
@@ -120,7 +144,7 @@ function cutWhenSilent(redis: Redis, limitMs: number): Redis {
 }
 
 /** Settings of a pool for BullMQ's PostgreSQL backend. @param max its connections; a worker's gets one more, which waits for jobs */
-export function postgresPool(address: QueueAddress & { kind: 'postgres' }, max: number) {
+export function postgresPool(address: Pick<PostgresQueueAddress, 'database' | 'connectTimeoutMs'>, max: number) {
   return {
     ...address.database,
     max,

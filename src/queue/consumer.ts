@@ -54,22 +54,47 @@ export function startConsumer(
 ): Consumer {
   const redis = address.kind === 'redis' ? connectWorker(address) : undefined;
   const { logger } = options;
-  const worker = new Worker<ApplyJob>(
-    QUEUE_NAME,
-    (job: Job<ApplyJob>) => process(job.data).catch(throwWithoutContent),
-    {
-      connection: redis ?? (address.kind === 'postgres' ? postgresPool(address, 3) : {}),
-      ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
-      concurrency: options.concurrency,
-      lockDuration: LOCK_DURATION_MS,
-      runRetryDelay: RUN_RETRY_DELAY_MS,
-      settings: {
-        backoffStrategy: (attemptsMade, _type, error) =>
-          error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
+  const open = () => {
+    const worker = new Worker<ApplyJob>(
+      QUEUE_NAME,
+      (job: Job<ApplyJob>) => process(job.data).catch(throwWithoutContent),
+      {
+        connection: redis ?? (address.kind === 'postgres' ? postgresPool(address, 3) : {}),
+        ...(address.kind === 'redis' ? { prefix: address.prefix } : {}),
+        concurrency: options.concurrency,
+        lockDuration: LOCK_DURATION_MS,
+        runRetryDelay: RUN_RETRY_DELAY_MS,
+        settings: {
+          backoffStrategy: (attemptsMade, _type, error) =>
+            error instanceof RetryLater ? error.delayMs : backoffDelayMs(attemptsMade, options.retry, options.random()),
+        },
       },
-    },
-  );
+    );
+    attendWorker(worker, options);
+    return worker;
+  };
   const ignore = (error: unknown) => logger.debug('the queue was away while closing', describeError(error));
+  let worker = open();
+  const stopMoving = address.onMove(() => {
+    const left = worker;
+    worker = open();
+    // What it has begun it may end, but not where its queue is on a server that may be gone. Its other jobs are wake-ups for what is gone (I1).
+    left.close(address.kind === 'postgres').catch(ignore);
+  });
+  return {
+    async close() {
+      stopMoving();
+      // BullMQ waits for ever for a Redis that is away: then only the connections are cut.
+      const isAway = redis !== undefined && redis.status !== 'ready';
+      if (isAway) void worker.close(true).catch(ignore);
+      else await worker.close();
+      redis?.disconnect();
+    },
+  };
+}
+
+/** Tells the log and the metrics what becomes of its jobs. */
+function attendWorker(worker: Worker<ApplyJob>, { logger, onRun }: ConsumerOptions) {
   let isUp = true;
   worker.on('error', (error) => {
     if (isUp) logger.warn('the queue does not answer; trying again until it does', describeError(error));
@@ -78,10 +103,10 @@ export function startConsumer(
   worker.on('active', () => {
     isUp = true;
   });
-  worker.on('completed', () => options.onRun('completed'));
+  worker.on('completed', () => onRun('completed'));
   worker.on('failed', (job, error) => {
     const isOver = job === undefined || job.finishedOn !== undefined;
-    options.onRun(isOver ? 'failed' : 'retried');
+    onRun(isOver ? 'failed' : 'retried');
     const batches = job === undefined ? [] : batchesOf(job.data);
     logger.warn('a job did not succeed', {
       jobId: job?.id,
@@ -93,16 +118,7 @@ export function startConsumer(
     });
   });
   worker.on('stalled', (jobId) => {
-    options.onRun('stalled');
+    onRun('stalled');
     logger.warn('a job lost its worker and runs again', { jobId });
   });
-  return {
-    async close() {
-      // BullMQ waits for ever for a Redis that is away: then only the connections are cut.
-      const isAway = redis !== undefined && redis.status !== 'ready';
-      if (isAway) void worker.close(true).catch(ignore);
-      else await worker.close();
-      redis?.disconnect();
-    },
-  };
 }

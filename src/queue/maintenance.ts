@@ -3,8 +3,10 @@
 // makes it again at its start and now and then.
 import { Queue, Worker } from 'bullmq';
 import { describeError, type Logger } from '../logger.js';
+import { removeAbandoned } from './abandoned.js';
 import { connectProducer, connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
 import { throwWithoutContent } from './consumer.js';
+import { QUEUE_NAME } from './jobs.js';
 import { closeQueue, withTimeLimit } from './producer.js';
 
 export const MAINTENANCE_QUEUE_NAME = 'maintenance';
@@ -14,7 +16,6 @@ const COMPACTION = 'compaction';
 const KEEP_RUNS = { count: 50 };
 
 export interface Maintenance {
-  readonly queue: Queue;
   /** Makes the schedule unless it is there. Never throws: a queue that is away is tried again by the next call. */
   ensureSchedule(): Promise<void>;
   /** Takes no new job and waits until the running one has ended. */
@@ -40,21 +41,33 @@ export function startMaintenance(
   const { logger, timeoutMs } = options;
   const redis =
     address.kind === 'redis' ? { asks: connectProducer(address), waits: connectWorker(address) } : undefined;
-  const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
   const pool = (max: number) => (address.kind === 'postgres' ? postgresPool(address, max) : {});
-  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool(1), ...prefix });
-  const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run().catch(throwWithoutContent), {
-    connection: redis?.waits ?? pool(2),
-    ...prefix,
-    runRetryDelay: RUN_RETRY_DELAY_MS,
-  });
   const ignore = (error: unknown) => logger.debug('scheduled work: the queue does not answer', describeError(error));
-  queue.on('error', ignore);
-  worker.on('error', ignore);
+  const open = () => {
+    const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
+    const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection: redis?.asks ?? pool(1), ...prefix });
+    const worker = new Worker(MAINTENANCE_QUEUE_NAME, () => run().catch(throwWithoutContent), {
+      connection: redis?.waits ?? pool(2),
+      ...prefix,
+      runRetryDelay: RUN_RETRY_DELAY_MS,
+    });
+    queue.on('error', ignore);
+    worker.on('error', ignore);
+    worker.on('failed', (job, error) =>
+      logger.warn('scheduled work did not succeed', { jobId: job?.id, ...describeError(error) }),
+    );
+    return { queue, worker };
+  };
   redis?.asks.on('error', ignore);
-  worker.on('failed', (job, error) =>
-    logger.warn('scheduled work did not succeed', { jobId: job?.id, ...describeError(error) }),
-  );
+  let { queue, worker } = open();
+
+  /** Other installations may have left something on this Redis. */
+  async function tidyUp() {
+    if (address.kind !== 'redis' || redis === undefined) return;
+    const names = [QUEUE_NAME, MAINTENANCE_QUEUE_NAME];
+    const removed = await removeAbandoned(redis.asks, address.sharedPrefix, address.installation(), names);
+    if (removed.length > 0) logger.info('keys of installations that are gone were removed from Redis', { removed });
+  }
 
   let isPaused = false;
   async function ensureSchedule() {
@@ -64,14 +77,22 @@ export function startMaintenance(
     const paused = await withTimeLimit(queue.isPaused(), timeoutMs).catch(() => isPaused);
     if (paused && !isPaused) logger.warn('the queue of scheduled work is paused: nothing is compacted');
     isPaused = paused;
+    await tidyUp().catch(ignore);
   }
   redis?.asks.on('ready', () => void ensureSchedule());
   void ensureSchedule();
+  const stopMoving = address.onMove(() => {
+    const left = { queue, worker };
+    ({ queue, worker } = open());
+    left.worker.close(address.kind === 'postgres').catch(ignore);
+    void closeQueue(left.queue, undefined, timeoutMs);
+    void ensureSchedule();
+  });
 
   return {
-    queue,
     ensureSchedule,
     async close() {
+      stopMoving();
       // As startConsumer: a Redis that is away would be waited for without end.
       const isAway = redis !== undefined && redis.waits.status !== 'ready';
       if (isAway) void worker.close(true).catch(ignore);

@@ -33,8 +33,10 @@ export interface FailedJob {
 export interface Producer {
   readonly backend: 'redis' | 'postgres';
   readonly queue: Queue<ApplyJob>;
-  /** Another queue to look at, on the connection to Redis that this one has; it closes with the producer. */
+  /** Another queue to look at, on the connection to Redis that this one has; it closes with the producer, and when that moves. */
   lookAt(name: string): Queue;
+  /** Calls `listener` when the database has become another one, and `queue` is another queue. */
+  onMove(listener: () => void): void;
   /** Resolves when the queue answers, or when it has not for as long as an answer may take. */
   settle(): Promise<void>;
   /** @throws QueueUnavailable when the queue does not take the jobs in time; it may have taken them all the same */
@@ -73,8 +75,12 @@ export function createProducer(
   { timeoutMs, sharedJobSize }: { timeoutMs: number; sharedJobSize: number },
 ): Producer {
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
-  const queue = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
-  const lookedAt: Queue[] = [];
+  const open = () => {
+    const opened = openQueue<ApplyJob>(address, redis, QUEUE_NAME, 2);
+    opened.on('error', (error) => markDown(error));
+    return opened;
+  };
+  let lookedAt: Queue[] = [];
   const options = jobOptions(address.kind);
   const condition = createQueueCondition(logger);
   let isClosing = false;
@@ -83,7 +89,7 @@ export function createProducer(
     if (!isClosing) condition.failed(error, use);
   };
   const markUp = (use: Use = 'question') => condition.succeeded(use);
-  queue.on('error', (error) => markDown(error));
+  let queue = open();
   redis?.on('error', (error) => markDown(error));
   redis?.on('close', () => markDown(new Error('connection closed')));
   redis?.on('ready', () => markUp());
@@ -133,9 +139,21 @@ export function createProducer(
     return { state: state === 'up' ? (held ?? state) : state, ...(refusal === undefined ? {} : { refusal }) };
   });
 
+  const listeners = new Set<() => void>();
+  const stopMoving = address.onMove(() => {
+    const left = [queue, ...lookedAt];
+    queue = open();
+    lookedAt = [];
+    for (const listener of listeners) listener();
+    for (const each of left) void closeQueue(each, undefined, timeoutMs);
+  });
+
   return {
     backend: address.kind,
-    queue,
+    get queue() {
+      return queue;
+    },
+    onMove: (listener) => void listeners.add(listener),
     lookAt(name) {
       const other = openQueue(address, redis, name, 1);
       other.on('error', (error) => logger.debug('a queue that is only shown does not answer', describeError(error)));
@@ -171,6 +189,7 @@ export function createProducer(
     downForMs: condition.downForMs,
     async close() {
       isClosing = true;
+      stopMoving();
       await Promise.all(lookedAt.map((other) => closeQueue(other, undefined, timeoutMs)));
       await closeQueue(queue, redis, timeoutMs);
     },

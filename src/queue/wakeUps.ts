@@ -3,7 +3,13 @@
 // it alone: waiters look for themselves now and then).
 import pg from 'pg';
 import { describeError, type Logger } from '../logger.js';
-import { connectProducer, connectWorker, type QueueAddress } from './backend.js';
+import {
+  connectProducer,
+  connectWorker,
+  type PostgresQueueAddress,
+  type QueueAddress,
+  type RedisQueueAddress,
+} from './backend.js';
 import { withTimeLimit } from './producer.js';
 
 export interface WakeUp {
@@ -57,8 +63,12 @@ const POSTGRES_PAYLOAD_MAX_BYTES = 7_900;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const NOTIFY = 'SELECT pg_notify(m.channel, m.text) FROM unnest($1::text[], $2::text[]) AS m(channel, text)';
-const redisChannel = (prefix: string, name?: string) => `${prefix}:wake-up${name === undefined ? '' : `:${name}`}`;
-const postgresChannel = (name?: string) => (name === undefined ? POSTGRES_CHANNEL : `${POSTGRES_CHANNEL}_${name}`);
+
+/** Channels reach across the database numbers of Redis: the installation's name tells them apart. Those of PostgreSQL end at the database. */
+export function channelOf(address: QueueAddress, name?: string): string {
+  if (address.kind === 'postgres') return name === undefined ? POSTGRES_CHANNEL : `${POSTGRES_CHANNEL}_${name}`;
+  return `${address.sharedPrefix}:wake-up:${address.installation()}${name === undefined ? '' : `:${name}`}`;
+}
 
 /** Opens the sending side; connects in the background. */
 export function createWakeUpPublisher(address: QueueAddress, logger: Logger): WakeUpPublisher {
@@ -70,7 +80,7 @@ export function createWakeUpPublisher(address: QueueAddress, logger: Logger): Wa
       outcomesMax: REDIS_OUTCOMES_MAX,
       publish(wakeUp, outcomes) {
         const messages = messagesOf(wakeUp, outcomes, (text) => text.length <= REDIS_PAYLOAD_MAX_CHARS);
-        const commands = messages.map(({ name, text }) => ['publish', redisChannel(address.prefix, name), text]);
+        const commands = messages.map(({ name, text }) => ['publish', channelOf(address, name), text]);
         const sending = redis.pipeline(commands).exec();
         // A pipeline does not fail with its commands.
         sending.then((results) => {
@@ -81,17 +91,29 @@ export function createWakeUpPublisher(address: QueueAddress, logger: Logger): Wa
       close: async () => redis.disconnect(),
     };
   }
-  const pool = new pg.Pool({ ...address.database, max: 1, connectionTimeoutMillis: address.connectTimeoutMs });
-  pool.on('error', ignore);
+  const open = () => {
+    const opened = new pg.Pool({ ...address.database, max: 1, connectionTimeoutMillis: address.connectTimeoutMs });
+    opened.on('error', ignore);
+    return opened;
+  };
+  let pool = open();
+  const stopMoving = address.onMove(() => {
+    const left = pool;
+    pool = open();
+    left.end().catch(ignore);
+  });
   return {
     outcomesMax: POSTGRES_OUTCOMES_MAX,
     publish(wakeUp, outcomes) {
       const messages = messagesOf(wakeUp, outcomes, (text) => Buffer.byteLength(text) <= POSTGRES_PAYLOAD_MAX_BYTES);
-      const channels = messages.map(({ name }) => postgresChannel(name));
+      const channels = messages.map(({ name }) => channelOf(address, name));
       const texts = messages.map(({ text }) => text);
       pool.query(NOTIFY, [channels, texts]).catch(ignore);
     },
-    close: () => pool.end(),
+    close() {
+      stopMoving();
+      return pool.end();
+    },
   };
 }
 
@@ -118,10 +140,11 @@ type Receive = (channel: string, text: string) => void;
 
 /** Listens; reconnects by itself. */
 export function subscribeWakeUps(address: QueueAddress, logger: Logger, listener: WakeUpListener): WakeUpSubscription {
-  const isRedis = address.kind === 'redis';
-  const channelOf = (name?: string) => (isRedis ? redisChannel(address.prefix, name) : postgresChannel(name));
-  const own = channelOf(listener.name);
+  const channels = () => ({ all: channelOf(address), own: channelOf(address, listener.name) });
   const receive: Receive = (channel, text) => {
+    const { all, own } = channels();
+    // Of an installation that this process has left.
+    if (channel !== all && channel !== own) return;
     const message = parseMessage(text);
     const wakeUp = channel === own ? undefined : readWakeUp(message);
     if (wakeUp !== undefined) listener.onWakeUp(wakeUp);
@@ -129,15 +152,15 @@ export function subscribeWakeUps(address: QueueAddress, logger: Logger, listener
     // Its length alone: what became of tasks may stand in it.
     else logger.warn('a wake-up could not be read', { chars: text.length });
   };
-  const channels = [channelOf(), own];
-  return isRedis
-    ? subscribeRedis(address, channels, logger, receive)
-    : listenPostgres(address, channels, logger, receive);
+  const listed = () => Object.values(channels());
+  return address.kind === 'redis'
+    ? subscribeRedis(address, listed, logger, receive)
+    : listenPostgres(address, listed, logger, receive);
 }
 
 function subscribeRedis(
-  address: QueueAddress & { kind: 'redis' },
-  channels: string[],
+  address: RedisQueueAddress,
+  channels: () => string[],
   logger: Logger,
   receive: Receive,
 ): WakeUpSubscription {
@@ -146,15 +169,25 @@ function subscribeRedis(
   redis.on('error', ignore);
   redis.on('message', receive);
   // One by one: Redis refuses all where a user may not have one of them. ioredis subscribes again by itself after a reconnect.
-  for (const channel of channels) {
-    redis.subscribe(channel).catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
-  }
+  const subscribe = (names: string[]) => {
+    for (const name of names) {
+      redis.subscribe(name).catch((error: unknown) => logger.debug('wake-ups: not subscribed', describeError(error)));
+    }
+  };
+  let subscribed = channels();
+  subscribe(subscribed);
+  const stopMoving = address.onMove(() => {
+    redis.unsubscribe(...subscribed).catch(ignore);
+    subscribed = channels();
+    subscribe(subscribed);
+  });
   // A subscriber only listens: a connection that has died without a word would not be missed.
   const timer = setInterval(() => {
     if (redis.status === 'ready') redis.ping().catch(ignore);
   }, PING_EVERY_MS);
   return {
     async close() {
+      stopMoving();
       clearInterval(timer);
       redis.disconnect();
     },
@@ -162,8 +195,8 @@ function subscribeRedis(
 }
 
 function listenPostgres(
-  address: QueueAddress & { kind: 'postgres' },
-  channels: string[],
+  address: PostgresQueueAddress,
+  channels: () => string[],
   logger: Logger,
   receive: Receive,
 ): WakeUpSubscription {
@@ -201,12 +234,20 @@ function listenPostgres(
     connecting.on('notification', ({ channel, payload = '' }) => receive(channel, payload));
     connecting
       .connect()
-      .then(() => connecting.query(channels.map((channel) => `LISTEN ${pg.escapeIdentifier(channel)}`).join('; ')))
+      .then(() =>
+        connecting.query(
+          channels()
+            .map((channel) => `LISTEN ${pg.escapeIdentifier(channel)}`)
+            .join('; '),
+        ),
+      )
       .catch(reconnectLater);
   };
   listen();
+  const stopMoving = address.onMove(() => client?.connection.stream.destroy());
   return {
     async close() {
+      stopMoving();
       isClosed = true;
       clearInterval(ping);
       clearTimeout(timer);

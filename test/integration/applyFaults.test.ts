@@ -1,11 +1,10 @@
 // I5: one bad operation blocks nobody. Real faults of the real database, raised by triggers.
 import { expect } from 'chai';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { queueAddress } from '../../src/queue/backend.js';
 import { jobsOfBatch } from '../../src/queue/jobs.js';
 import { createProducer, type Producer } from '../../src/queue/producer.js';
 import { refuseTitles } from '../support/faults.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const create = (id: string, title: string) => ({
@@ -138,10 +137,9 @@ describe('operations that cannot be applied', () => {
 
   /** The queue of a system, to look at and to put jobs into. */
   async function openQueue({ config }: System) {
-    const address = await resolveDatabaseAddress(config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
     const limits = { timeoutMs: 5_000, sharedJobSize: 500 };
-    const producer = createProducer(queueAddress(config.queue, address, 5_000), logger, limits);
+    const producer = createProducer(await openQueueAddress(config.queue, config.database.url ?? ''), logger, limits);
     await producer.queue.waitUntilReady();
     return producer;
   }

@@ -2,28 +2,26 @@
 // not notice.
 import { Queue } from 'bullmq';
 import { expect } from 'chai';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { connectProducer, postgresPool, queueAddress } from '../../src/queue/backend.js';
+import { connectProducer, postgresPool } from '../../src/queue/backend.js';
 import { MAINTENANCE_QUEUE_NAME, startMaintenance } from '../../src/queue/maintenance.js';
 import { countStubs, DAY_MS, KEEP_ALL, readFloor, runCompaction } from '../support/compaction.js';
 import { createItem, deleteItem, newId, updateItem } from '../support/operations.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
 
 /** Where the queue of a system lives. */
-async function addressOf(system: System) {
-  const database = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
-  return queueAddress(system.config.queue, database, 5_000);
-}
+const addressOf = ({ config }: System) => openQueueAddress(config.queue, config.database.url ?? '');
 
 /** Removes everything from the maintenance queue, its schedule included. */
 async function obliterate(system: System) {
   const address = await addressOf(system);
   const redis = address.kind === 'redis' ? connectProducer(address) : undefined;
   const connection = redis ?? (address.kind === 'postgres' ? postgresPool(address, 1) : {});
-  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection, prefix: system.config.queue.prefix });
+  const prefix = address.kind === 'redis' ? { prefix: address.prefix } : {};
+  const queue = new Queue(MAINTENANCE_QUEUE_NAME, { connection, ...prefix });
   await queue.waitUntilReady();
   await queue.obliterate({ force: true });
   const schedules = await queue.getJobSchedulersCount();

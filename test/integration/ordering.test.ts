@@ -1,11 +1,10 @@
 // I2, I3: batches of a workspace are applied in the order of acceptance, once, however many workers there are and however often their
 // jobs are delivered.
 import { expect } from 'chai';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { queueAddress } from '../../src/queue/backend.js';
 import { createProducer, type Producer } from '../../src/queue/producer.js';
 import { refuseTitles } from '../support/faults.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const create = (id: string, title = 'Task') => ({
@@ -21,9 +20,8 @@ describe('the order of batches', () => {
   let producer: Producer;
   before(async () => {
     system = await startSystem(import.meta.url, { workers: 3 });
-    const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, {
+    producer = createProducer(await openQueueAddress(system.config.queue, system.config.database.url ?? ''), logger, {
       timeoutMs: 5_000,
       sharedJobSize: 500,
     });

@@ -1,12 +1,11 @@
 // Sessions of a queue in PostgreSQL that end at the worst moments: the process lives, takes its jobs as before, and stops in time.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { queueAddress } from '../../src/queue/backend.js';
 import { type Consumer, startConsumer } from '../../src/queue/consumer.js';
 import { testBackend } from '../support/environment.js';
 import { createItem, newId } from '../support/operations.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { type Moment, type SessionProxy, startSessionProxy } from '../support/sessionProxy.js';
 import { onStatement } from '../support/statements.js';
 import { eventually, type System, startSystem } from '../support/system.js';
@@ -29,7 +28,7 @@ describe('the sessions of a queue in PostgreSQL', () => {
   });
 
   async function startTaking(work: () => Promise<unknown> = async () => undefined, concurrency = 1): Promise<Consumer> {
-    const address = queueAddress(system.config.queue, await resolveDatabaseAddress(proxy.url, 5_000), 5_000);
+    const address = await openQueueAddress(system.config.queue, system.config.database.url ?? '', proxy.url);
     const { retry } = system.config;
     const options = { concurrency, retry, random: Math.random, logger, onRun: () => undefined };
     const take = () => {

@@ -1,11 +1,10 @@
 // I1: the queue carries wake-ups only. Jobs may be lost at any time; the operations are applied all the same.
 import { expect } from 'chai';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { queueAddress } from '../../src/queue/backend.js';
 import { createProducer } from '../../src/queue/producer.js';
 import { findStalled } from '../../src/storage/findStalled.js';
 import { fromMicros } from '../../src/sync/timestamp.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const create = (id: string) => ({
@@ -31,12 +30,15 @@ describe('the reconciler', () => {
       );
     }
     for (const answer of answers) expect(answer.status).to.equal(202);
-    const address = await resolveDatabaseAddress(system.config.database.url ?? '', 5_000);
     const logger = createLogger({ level: 'error', process: 'test' });
-    const producer = createProducer(queueAddress(system.config.queue, address, 5_000), logger, {
-      timeoutMs: 5_000,
-      sharedJobSize: 500,
-    });
+    const producer = createProducer(
+      await openQueueAddress(system.config.queue, system.config.database.url ?? ''),
+      logger,
+      {
+        timeoutMs: 5_000,
+        sharedJobSize: 500,
+      },
+    );
     await producer.queue.waitUntilReady();
     await producer.queue.obliterate({ force: true });
     expect((await producer.depths()).waiting).to.equal(0);

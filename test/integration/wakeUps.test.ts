@@ -3,11 +3,16 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { v7 as newUuid } from 'uuid';
-import { requireDatabaseUrl } from '../../config/index.js';
-import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { createLogger } from '../../src/logger.js';
-import { type QueueAddress, queueAddress } from '../../src/queue/backend.js';
-import { createWakeUpPublisher, subscribeWakeUps, type WakeUp, type WakeUpPublisher } from '../../src/queue/wakeUps.js';
+import type { QueueAddress } from '../../src/queue/backend.js';
+import {
+  channelOf,
+  createWakeUpPublisher,
+  subscribeWakeUps,
+  type WakeUp,
+  type WakeUpPublisher,
+} from '../../src/queue/wakeUps.js';
+import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
@@ -22,8 +27,7 @@ describe('wake-ups', () => {
   before(async () => {
     system = await startSystem(import.meta.url, { workers: 0 });
     const { queue, database } = system.config;
-    const databaseAddress = await resolveDatabaseAddress(requireDatabaseUrl(system.config), database.connectTimeoutMs);
-    address = queueAddress(queue, databaseAddress, database.connectTimeoutMs);
+    address = await openQueueAddress(queue, database.url ?? '');
     publisher = createWakeUpPublisher(address, logger);
     closing.push(publisher);
   });
@@ -52,16 +56,15 @@ describe('wake-ups', () => {
 
   /** Publishes any text, as anyone could. */
   async function publishText(name: string | undefined, text: string) {
-    const suffix = (separator: string) => (name === undefined ? '' : `${separator}${name}`);
     if (address.kind === 'redis') {
       const redis = new Redis(address.redis);
-      await redis.publish(`${address.prefix}:wake-up${suffix(':')}`, text);
+      await redis.publish(channelOf(address, name), text);
       redis.disconnect();
       return;
     }
     const client = new pg.Client(address.database);
     await client.connect();
-    await client.query('SELECT pg_notify($1, $2)', [`task_sync_wake_up${suffix('_')}`, text]);
+    await client.query('SELECT pg_notify($1, $2)', [channelOf(address, name), text]);
     await client.end();
   }
 

@@ -3,6 +3,9 @@ import { createLogger } from '../../src/logger.js';
 import type { Database } from '../../src/storage/database.js';
 import { readIncarnation } from '../../src/storage/readChanges.js';
 import { createTimeLine, type TimeLine } from '../../src/timeLine.js';
+import { registerCleanup } from './cleanup.js';
+import { requireDatabaseServer } from './environment.js';
+import { queryDatabase } from './postgres.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
 
@@ -25,4 +28,36 @@ export async function rewind(database: Database, seq: number, { identity = true 
     await run('DELETE FROM tasks WHERE seq > $1 RETURNING id', [seq]);
     await run("DELETE FROM sync_queue WHERE seq > $1 OR status = 'pending' RETURNING id", [seq]);
   });
+}
+
+export interface Backup {
+  /** Puts it in the place of the database, under whatever is connected to that. */
+  restore(): Promise<void>;
+}
+
+/** A copy of a database as it is now, as a dump would be. */
+export async function takeBackup(url: string): Promise<Backup> {
+  const server = requireDatabaseServer();
+  const name = new URL(url).pathname.slice(1);
+  const [copy, lost] = [`${name}_copy`, `${name}_lost`];
+  const run = (statement: string) => queryDatabase(server, statement);
+  /** Nobody may be connected to a database that is copied or renamed. */
+  const alone = async (work: () => Promise<unknown>) => {
+    await run(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+    await run(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`);
+    await work();
+    await run(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+  };
+  const drop = async () => {
+    for (const each of [copy, lost]) await run(`DROP DATABASE IF EXISTS ${each} WITH (FORCE)`);
+  };
+  registerCleanup({}, drop);
+  await alone(() => run(`CREATE DATABASE ${copy} TEMPLATE ${name}`));
+  return {
+    restore: () =>
+      alone(async () => {
+        await run(`ALTER DATABASE ${name} RENAME TO ${lost}`);
+        await run(`ALTER DATABASE ${copy} RENAME TO ${name}`);
+      }),
+  };
 }

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import { resolveDatabaseAddress } from '../../src/databaseAddress.js';
 import { queueAddress } from '../../src/queue/backend.js';
+import { installationOf } from '../../src/queue/installation.js';
 
 /** A server that answers PostgreSQL's question for TLS with one byte. */
 async function answering(byte: string): Promise<{ port: number; server: Server }> {
@@ -94,17 +95,19 @@ describe('DATABASE_URL', () => {
 
 describe('REDIS_URL', () => {
   const database = { host: 'db', port: 5432, user: 'u', password: 'p', database: 'd', ssl: false as const };
+  const timeLine = { current: () => '7-00000001-16384-16390-u-u-i-d', onChange: () => () => undefined };
   const address = (redisUrl: string | undefined, verifyTls = true) =>
-    queueAddress({ redisUrl, verifyTls, commandTimeoutMs: 1_000, prefix: '{p}' }, database, 5_000);
+    queueAddress({ redisUrl, verifyTls, commandTimeoutMs: 1_000, prefix: '{p}' }, database, 5_000, timeLine);
 
   it('that is missing puts the queue into PostgreSQL', () => {
-    expect(address(undefined)).to.deep.equal({ kind: 'postgres', database, connectTimeoutMs: 5_000 });
+    expect(address(undefined)).to.deep.include({ kind: 'postgres', database, connectTimeoutMs: 5_000 });
   });
 
   it('gives host, port, credentials and database number', () => {
     expect(address('redis://user:p%40ss@cache.internal:6380/3')).to.deep.include({
       kind: 'redis',
-      prefix: '{p}',
+      sharedPrefix: '{p}',
+      prefix: `{p}:${installationOf(timeLine.current())}`,
       commandTimeoutMs: 1_000,
       redis: { host: 'cache.internal', port: 6380, db: 3, family: 0, username: 'user', password: 'p@ss' },
     });

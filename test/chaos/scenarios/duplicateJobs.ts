@@ -1,12 +1,11 @@
 // Scenario 15: every job is delivered five times, concurrently, shuffled, some long after its operations were applied (I2).
 import { loadConfig } from '../../../config/index.js';
-import { resolveDatabaseAddress } from '../../../src/databaseAddress.js';
 import { createLogger } from '../../../src/logger.js';
-import { queueAddress } from '../../../src/queue/backend.js';
 import { type ApplyJob, jobsOfBatch } from '../../../src/queue/jobs.js';
 import { createProducer, type Producer } from '../../../src/queue/producer.js';
 import { shuffle } from '../../support/operations.js';
 import { queryDatabase } from '../../support/postgres.js';
+import { openQueueAddress } from '../../support/queueAddress.js';
 import { pauseUntil } from '../fleet.js';
 import { type Run, runPhases } from '../phases.js';
 import type { Scenario, ScenarioContext } from '../scenario.js';
@@ -29,8 +28,7 @@ export const duplicateJobs: Scenario = {
     const stack = await startStack(context, context.options);
     const env = { ...(stack.redis === undefined ? {} : { REDIS_URL: stack.redis.url }) };
     const config = loadConfig(env);
-    const address = await resolveDatabaseAddress(stack.databaseUrl, TIMEOUT_MS);
-    const queue = queueAddress(config.queue, address, TIMEOUT_MS);
+    const queue = await openQueueAddress(config.queue, stack.databaseUrl);
     const logger = createLogger({ level: 'error', process: 'chaos' });
     // Copies that shared a job would be delivered once.
     const producer = createProducer(queue, logger, { timeoutMs: TIMEOUT_MS, sharedJobSize: 1 });
