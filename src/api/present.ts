@@ -65,6 +65,8 @@ interface ShownOutcome {
   merged?: true;
   fields?: OperationState['fieldOutcomes'];
   code?: OperationState['outcomeCode'];
+  /** What is wrong with it. */
+  field?: string;
   message?: string;
 }
 
@@ -87,14 +89,15 @@ export function presentOutcome(operation: OperationState, { tasks, unread }: Rec
   if (left !== undefined) shown.resolved_data_omitted = true;
   if (operation.fieldOutcomes !== null) Object.assign(shown, { merged: true, fields: operation.fieldOutcomes });
   if (operation.outcomeCode !== null) shown.code = operation.outcomeCode;
+  if (operation.outcomeCode === 'id_taken') shown.field = 'data.id';
   if (message !== undefined) shown.message = message;
   return shown;
 }
 
 /** What became of an operation, in one word. */
-export function statusOf(operation: Pick<OperationState, 'status' | 'outcome'>): OperationStatus {
+export function statusOf(operation: Pick<OperationState, 'status' | 'outcome' | 'outcomeCode'>): OperationStatus {
   if (operation.status === 'pending') return 'pending';
-  if (operation.status === 'failed') return 'error';
+  if (operation.status === 'failed' || operation.outcomeCode === 'id_taken') return 'error';
   return operation.outcome ?? 'error';
 }
 
@@ -103,6 +106,9 @@ const DELETED_REMOTELY =
 
 const KEPT_WITH_IT =
   'It is kept, and tried again after that one whenever that one is; POST /api/sync/trigger tries all that failed.';
+
+const ID_TAKEN =
+  'data.id is the server_id of another task, whose address it would take; nothing was made. Create the task under an id of its own.';
 
 /** What there is to say about a status; undefined where the word says it all. */
 export function messageOf(
@@ -129,6 +135,7 @@ export function messageOf(
     case 'not_found':
       return 'There is no task of this id.';
     case 'error':
+      if (outcomeCode === 'id_taken') return ID_TAKEN;
       if (outcomeCode === 'depends_on_failed') return `The operation could not be applied: ${error}. ${KEPT_WITH_IT}`;
       return `The operation could not be applied: ${error ?? 'unknown error'}. It is kept; POST /api/sync/queue/${id}/retry tries it again, POST /api/sync/trigger all that failed.`;
     case 'pending':

@@ -25,6 +25,8 @@ export interface PendingRow {
   isOld: boolean | null;
   /** Where its task is not there: the create of it before this one that has failed; else null. */
   failedCreateId: number | null;
+  /** For a create of a new task: whether its id is another task's server_id; else null. */
+  isIdTaken: true | null;
   /** The task as it is, column by column; null where there is none. */
   tId: string | null;
   tServerId: string;
@@ -48,13 +50,18 @@ const ANY_FAILED = `SELECT f.id FROM sync_queue f WHERE f.workspace_id = $1 AND 
 const FAILED_CREATE = `SELECT f.id FROM sync_queue f WHERE f.workspace_id = $1 AND f.task_id = q.task_id AND f.status <> 'synced'
     AND f.status <= 'failed' AND f.operation = 'create' AND f.id < q.id ORDER BY f.status, f.id LIMIT 1`;
 
+// As PostgreSQL reads a UUID that GET /api/tasks/:id takes for a server_id: in any case of its letters.
+const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+const OTHER_TASK = 'SELECT true FROM tasks o WHERE o.workspace_id = $1 AND o.server_id = q.task_id::uuid LIMIT 1';
+
 // A statement of its own after the lock: its snapshot must be younger than the lock, or it would see operations as pending that
 // the lock's previous holder has just settled. Of the data only the fields that are used: what an app put beside them may be a
 // megabyte an operation, and 500 of those do not fit into a worker.
 // While an operation on a task waits for its next attempt the others on that task wait with it (I5). The tasks are hashed, because 50,000
 // operations may stand behind one that is put off; the order is one that only sync_queue_put_off has. Whether anything has failed is asked once,
 // and only then looked up for each row.
-// Plan: all of sync_queue_put_off, the first of sync_queue_failed, sync_queue_pending in its order up to the limit, one look into tasks_pkey a row.
+// Plan: all of sync_queue_put_off, the first of sync_queue_failed, sync_queue_pending in its order up to the limit, one look into tasks_pkey a row, and one
+// into tasks_server_id for a create of a new task under a UUID.
 // Prepared while the log was short it walked the whole log by its primary key later (224 ms instead of 0.5): see `lookup`.
 export const READ_PENDING = lookup(
   'read_pending',
@@ -65,6 +72,7 @@ export const READ_PENDING = lookup(
   t.deleted AS "tDeleted", t.stub AS "tStub", t.created_at AS "tCreatedAt", t.updated_at AS "tUpdatedAt", t.updated_by AS "tUpdatedBy",
   t.op_id AS "tOpId", t.seq AS "tSeq", t.last_synced_at AS "tLastSyncedAt", t.field_versions AS "tFieldVersions",
   CASE WHEN q.operation <> 'create' AND (t.id IS NULL OR t.stub) AND (${ANY_FAILED}) IS NOT NULL THEN (${FAILED_CREATE}) END AS "failedCreateId",
+  CASE WHEN q.operation = 'create' AND t.id IS NULL AND q.task_id ~* '${UUID}' THEN (${OTHER_TASK}) END AS "isIdTaken",
   extract(epoch FROM $3::timestamptz - q.created_at)::float8 AS "waitedS", q.created_at <= $5::timestamptz AS "isOld"
 FROM (
   SELECT * FROM sync_queue
@@ -115,6 +123,7 @@ export function operationOf(row: PendingRow): QueuedOperation {
     updatedAt: row.updatedAt,
   };
   if (row.ifSeq !== null) operation.ifSeq = row.ifSeq;
+  if (row.isIdTaken === true) operation.isIdTaken = true;
   if (row.failedCreateId !== null) operation.failedCreateId = row.failedCreateId;
   return operation;
 }

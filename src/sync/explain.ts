@@ -97,7 +97,8 @@ function tellConflict(story: OperationStory, when: (time: string) => string): st
   return losses.length === 0 ? 'lost to a later write, because later writes win' : tellLosses(story, losses, when);
 }
 
-function tellError({ retryCount, maxRetries, error, outcomeCode }: OperationStory): string {
+function tellError({ retryCount, maxRetries, error, outcomeCode, taskId }: OperationStory): string {
+  if (outcomeCode === 'id_taken') return `changed nothing, because ${quote(taskId)} is the server_id of another task`;
   const why = tidyError(error);
   if (outcomeCode === 'depends_on_failed') return `is kept and was not applied: ${why}`;
   // A permanent fault costs no retry: with all of them used up it was one that might have passed.

@@ -12,7 +12,7 @@ export type OperationKind = 'create' | 'update' | 'delete';
 export type Outcome = 'success' | 'conflict' | 'exists' | 'not_found';
 
 /** Why, where an outcome alone does not tell the device what to do. */
-export type OutcomeCode = 'precondition_failed' | 'deleted_remotely' | 'depends_on_failed';
+export type OutcomeCode = 'precondition_failed' | 'deleted_remotely' | 'depends_on_failed' | 'id_taken';
 
 /** lww: versions are compared per task. merge: per field. */
 export const CONFLICT_STRATEGIES = ['lww', 'merge'] as const;
@@ -28,6 +28,8 @@ export interface AcceptedOperation extends Version {
   ifSeq?: number;
   /** A create of its task that came before it and could not be applied, but may be later: there need not be one. */
   failedCreateId?: number;
+  /** A create under an id that is another task's server_id: it would take that task's address over. */
+  isIdTaken?: true;
 }
 
 /** A task without what only the server's bookkeeping knows. */
@@ -59,6 +61,7 @@ export function mergeOperation(
     return { outcome: 'conflict', code: 'precondition_failed' };
   }
   if (task === undefined) {
+    if (operation.isIdTaken === true) return { outcome: 'conflict', code: 'id_taken' };
     return operation.kind === 'create'
       ? { outcome: 'success', changed: create(operation, strategy) }
       : { outcome: 'not_found' };

@@ -145,4 +145,60 @@ describe('ids', () => {
     expect(body.processed_items[0]).to.include({ status: 'success', task_id: id });
     expect((await system.push([createItem(newId('next'))])).status).to.equal(200);
   });
+
+  describe('that are the server_id of another task', () => {
+    // biome-ignore lint/suspicious/noExplicitAny: tests read answers freely
+    let other: any;
+    before(async () => {
+      other = (await system.request('POST', '/api/tasks', { id: newId('other'), title: 'Other' })).body;
+    });
+
+    for (const [name, write] of [
+      ['as it is written', (text: string) => text],
+      ['in capitals', (text: string) => text.toUpperCase()],
+    ] as const) {
+      it(`are refused by a create, ${name}, and the address stays the other's`, async () => {
+        const id = write(other.server_id);
+        const items = [createItem(id), createItem(newId('sibling'))];
+        const { body } = await system.push(items);
+        const [refused, sibling] = body.processed_items;
+        expect(refused).to.include({ status: 'error', code: 'id_taken', field: 'data.id', task_id: id });
+        expect(refused.resolved_data).to.equal(null);
+        expect(refused.message).to.match(/^data\.id is the server_id of another task/);
+        expect(sibling.status).to.equal('success');
+        expect((await system.push(items)).body.processed_items[0]).to.include({ code: 'id_taken', duplicate: true });
+        expect((await system.request('GET', `/api/tasks/${id}`)).body.id).to.equal(other.id);
+        expect((await system.request('PATCH', `/api/tasks/${id}`, { title: name })).body).to.include({ id: other.id });
+        expect((await system.request('POST', '/api/tasks', { id, title: 'Same' })).status).to.equal(409);
+      });
+    }
+
+    it('are refused for tombstones too, and name no task in an update', async () => {
+      await system.request('DELETE', `/api/tasks/${other.id}`);
+      const update = {
+        client_id: 'phone',
+        op_id: newId('op'),
+        operation: 'update',
+        data: { id: other.server_id, title: 'x' },
+      };
+      const { body } = await system.push([createItem(other.server_id), update]);
+      const [refused, absent] = body.processed_items;
+      expect(refused).to.include({ status: 'error', code: 'id_taken' });
+      expect(absent).to.include({ status: 'not_found', resolved_data: null });
+    });
+
+    it('are explained, cannot be written again over the other, and are no failed operations', async () => {
+      const item = createItem(other.server_id, { title: 'Mine' });
+      await system.push([item]);
+      const { body: settled } = await system.request('GET', '/api/sync/queue?status=synced&limit=1000');
+      const entry = settled.find(({ op_id }: { op_id: string }) => op_id === item.op_id);
+      expect(entry).to.include({ code: 'id_taken', seq: null });
+      const { body } = await system.request('GET', `/api/sync/operations/${entry.id}`);
+      expect(body).to.include({ status: 'error', code: 'id_taken' });
+      expect(body.explanation).to.match(/changed nothing, because '.*' is the server_id of another task\.$/);
+      const again = await system.request('POST', `/api/sync/operations/${entry.id}/reapply`);
+      expect(again.body.code).to.equal('not_reapplicable');
+      expect((await system.request('GET', '/api/sync/queue?status=failed')).body).to.deep.equal([]);
+    });
+  });
 });

@@ -219,6 +219,11 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
     "The delete of task 't1' from phone-1 at 10:25 changed nothing, because there was no task with the id 't1'.",
   ],
   [
+    'error, an id that is the server_id of another task',
+    { kind: 'create', taskTitle: undefined, status: 'error', outcomeCode: 'id_taken' },
+    "'Buy milk' from phone-1 at 10:25 changed nothing, because 't1' is the server_id of another task.",
+  ],
+  [
     'error, permanent',
     failed,
     "'Buy milk' from phone-1 at 10:25 cannot be applied as it is and is kept; the error was: value too long.",

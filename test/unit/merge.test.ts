@@ -62,6 +62,13 @@ describe('merge: one operation (DESIGN 3)', () => {
       { title: 'New', description: 'two litres', createdAt: at(0) },
     ],
     ['create of an existing id, lower: conflict', live, { kind: 'create', updatedAt: older }, 'conflict', 'unchanged'],
+    [
+      "create of an id that is another task's server_id",
+      undefined,
+      { kind: 'create', isIdTaken: true },
+      'conflict',
+      'unchanged',
+    ],
     ['update of an unknown id: not_found', undefined, {}, 'not_found', 'unchanged'],
     [
       'update, higher: sets what is given, leaves the rest',
