@@ -1,6 +1,7 @@
 // What an api and a worker process open first: the database once it is migrated, and the producing side of the queue.
 import { type Config, requireDatabaseUrl } from '../config/index.js';
 import { waitForDatabase } from './awaitDatabase.js';
+import { startDatabaseClock } from './databaseClock.js';
 import type { Logger } from './logger.js';
 import { queueAddress } from './queue/backend.js';
 import { createProducer } from './queue/producer.js';
@@ -24,5 +25,6 @@ export async function connect(config: Config, processName: string, logger: Logge
   shutdown.push('queue', () => producer.close());
   // Else the first batches would miss a queue that is only not connected yet.
   await producer.settle();
-  return { database, address, timeLine, queue, producer };
+  const clock = await startDatabaseClock(database, logger, shutdown);
+  return { database, address, timeLine, queue, producer, clock };
 }

@@ -10,6 +10,7 @@ import { fromMicros } from '../src/sync/timestamp.js';
 export interface CompactDeps {
   database: Database;
   logger: Logger;
+  /** The time by which it is judged what is old. */
   nowMicros: () => bigint;
   tombstoneDays: number;
   /** How long a stub stays after its time as a tombstone. */

@@ -37,6 +37,7 @@ export function createJobProcessor(deps: ProcessDeps) {
       partsOf(job).flatMap((part) => states.get(keyOf(part)) ?? []),
       job,
       deps.nowMicros(),
+      deps.retry.capMs,
     );
     return { operations: job.count };
   };
@@ -60,7 +61,7 @@ function waitingFor(jobs: ApplyJob[], max: number): Waiting {
 
 const keyOf = ({ batchId, firstId }: Pick<BatchPart, 'batchId' | 'firstId'>) => `${batchId} ${firstId}`;
 
-function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint) {
+function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint, capMs: number) {
   const sum = (count: (state: BatchPartState) => number) => states.reduce((total, state) => total + count(state), 0);
   const pending = sum((state) => state.pending);
   if (pending > 0) {
@@ -68,7 +69,8 @@ function judge(states: BatchPartState[], job: ApplyJob, nowMicros: bigint) {
     const delaysMs = waiting.map(({ nextAttemptAt }) =>
       nextAttemptAt === null ? 0 : Number((toMicros(nextAttemptAt) - nowMicros) / 1000n) + 1,
     );
-    const delayMs = Math.max(0, Math.min(...delaysMs));
+    // Not longer than any attempt is put off, whatever became of the clock since.
+    const delayMs = Math.max(0, Math.min(capMs, ...delaysMs));
     throw new RetryLater(`${pending} of ${job.count} operations wait for another attempt`, delayMs);
   }
   const failed = sum((state) => state.failed);

@@ -9,6 +9,7 @@ import type { Producer } from '../src/queue/producer.js';
 import { removeHealedJobs } from '../src/removeHealedJobs.js';
 import type { Database } from '../src/storage/database.js';
 import { findStalled, type StalledWorkspace } from '../src/storage/findStalled.js';
+import { resetAttempts } from '../src/storage/resetAttempts.js';
 import { fromMicros } from '../src/sync/timestamp.js';
 
 export interface ReconcileDeps {
@@ -20,6 +21,8 @@ export interface ReconcileDeps {
   afterMs: number;
   /** How long the queue must have been silent before operations are applied without it. */
   directAfterMs: number;
+  /** No attempt is put off for longer. */
+  retryCapMs: number;
   applyDirectly: (job: ApplyJob) => Promise<unknown>;
   /** Told how many workspaces were found, dispatched again, or applied without the queue. */
   onReconciled: (action: 'found' | 'dispatched' | 'applied', workspaces: number) => void;
@@ -39,8 +42,9 @@ export async function reconcile(deps: ReconcileDeps): Promise<number> {
   if ((await deps.producer.look()).state === 'paused') return 0;
   // What the queue does not take is waited for by nobody else.
   const afterMs = isAway(deps) ? 0 : deps.afterMs;
-  const acceptedBefore = fromMicros(deps.nowMicros() - BigInt(afterMs) * 1000n);
-  const stalled = await findStalled(deps.database, acceptedBefore, WORKSPACES_PER_ROUND);
+  const now = deps.nowMicros();
+  const [acceptedBefore, future] = [now - BigInt(afterMs) * 1000n, now + BigInt(deps.afterMs) * 1000n].map(fromMicros);
+  const stalled = await findStalled(deps.database, acceptedBefore ?? '', future ?? '', WORKSPACES_PER_ROUND);
   deps.onReconciled('found', stalled.length);
   for (const workspace of stalled) await dispatch(deps, workspace);
   return stalled.length;
@@ -50,6 +54,7 @@ const isAway = ({ producer, directAfterMs }: ReconcileDeps) => (producer.downFor
 
 async function dispatch(deps: ReconcileDeps, workspace: StalledWorkspace) {
   const { workspaceId, firstId, lastId } = workspace;
+  await resetAttempts(deps.database, workspaceId, fromMicros(deps.nowMicros() + BigInt(deps.retryCapMs) * 2000n));
   const job: ApplyJob = { workspaceId, count: lastId - firstId + 1, firstId, lastId, reason: 'reconcile' };
   try {
     // An id of its own every `afterMs`: a job whose worker was killed holds its id for up to a minute, and swallows adds until then.

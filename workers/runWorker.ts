@@ -13,7 +13,7 @@ export async function runWorker(): Promise<void> {
     const logger = createLogger({ level: config.logLevel, process: 'worker' });
     const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
     stopOnSignals(shutdown);
-    await startWorker(config, logger, shutdown, Date.now);
+    await startWorker(config, logger, shutdown);
   } catch (error) {
     endOnStartError(error);
   }

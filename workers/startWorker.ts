@@ -16,25 +16,25 @@ import { openDatabase } from '../src/storage/database.js';
 import { readIncarnation } from '../src/storage/readChanges.js';
 import { createServerClock } from '../src/sync/clock.js';
 import { watchTimeLine } from '../src/timeLine.js';
-import { compact } from './compact.js';
+import { compactInSteps } from './compactInSteps.js';
 import { startHealthServer } from './healthServer.js';
 import { createJobProcessor } from './processJob.js';
 import { startReconciler } from './reconcile.js';
 import { createStartGuard } from './startGuard.js';
 
-/** Starts working once the database answers and is migrated. @param nowMs the server's clock */
+/** Starts working once the database answers and is migrated. @param nowMs the server's clock, for tests; else it is the database's */
 export async function startWorker(
   config: Config,
   logger: Logger,
   shutdown: Shutdown,
-  nowMs: () => number,
+  nowMs?: () => number,
 ): Promise<void> {
-  const { database, address, timeLine, queue, producer } = await connect(config, 'worker', logger, shutdown);
+  const { database, address, timeLine, queue, producer, clock } = await connect(config, 'worker', logger, shutdown);
   const wakeUps = createWakeUpPublisher(queue, logger);
   shutdown.push('wake-ups', () => wakeUps.close());
 
-  const { nowMicros } = createServerClock(nowMs);
-  const metrics = createWorkerMetrics(createFigures({ database, producer, logger }), nowMicros);
+  const { nowMicros } = createServerClock(nowMs ?? clock.nowMs);
+  const metrics = createWorkerMetrics(createFigures({ database, producer, logger, skewMs: clock.skewMs }), nowMicros);
   const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'worker starts', database.watchSilence);
   shutdown.push('marks of starts', () => marks.close());
   timeLine.onChange(marks.startOver);
@@ -65,7 +65,7 @@ export async function startWorker(
   const { intervalMs, ...compaction } = config.compaction;
   const maintenance = startMaintenance(
     queue,
-    () => compact({ database, logger, nowMicros, ...compaction, signal: shutdown.signal }),
+    () => compactInSteps({ database, logger, nowMicros, ...compaction, signal: shutdown.signal }, intervalMs),
     { intervalMs, timeoutMs: config.queue.commandTimeoutMs, logger },
   );
   shutdown.push('maintenance', () => maintenance.close());
@@ -78,6 +78,7 @@ export async function startWorker(
       nowMicros,
       afterMs: reconcileAfterMs,
       directAfterMs: reconcileDirectAfterMs,
+      retryCapMs: config.retry.capMs,
       applyDirectly: processJob,
       onReconciled: metrics.reconciled,
       ensureSchedule: maintenance.ensureSchedule,

@@ -39,7 +39,7 @@ const { database, timeLine, address, producer } = await connect(config, 'bench',
 const levels = createLevels(database, timeLine, logger);
 const toldBatches = createToldBatches(newId(), timeLine);
 const clock = createServerClock(Date.now);
-const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
+const metrics = createApiMetrics(createFigures({ database, producer, logger, skewMs: () => 0 }), clock.nowMicros);
 const marks = openDatabase(address, { ...config.database, poolSize: 1 }, 'bench starts');
 shutdown.push('marks of starts', () => marks.close());
 const processJob = createJobProcessor({

@@ -13,7 +13,7 @@ export async function runApi(): Promise<void> {
     const logger = createLogger({ level: config.logLevel, process: 'api' });
     const shutdown = createShutdown(logger, config.shutdownTimeoutMs);
     stopOnSignals(shutdown);
-    await startApi(config, logger, shutdown, Date.now);
+    await startApi(config, logger, shutdown);
   } catch (error) {
     endOnStartError(error);
   }

@@ -32,7 +32,7 @@ const LATE_REQUESTS_EVERY_MS = 100;
 
 /**
  * Starts serving once the database answers and is migrated.
- * @param nowMs the server's clock
+ * @param nowMs the server's clock, for tests; else it is the database's
  * @returns the port that is listened on
  * @throws EADDRINUSE and the like
  */
@@ -40,9 +40,10 @@ export async function startApi(
   config: Config,
   logger: Logger,
   shutdown: Shutdown,
-  nowMs: () => number,
+  nowMs?: () => number,
 ): Promise<{ port: number }> {
-  const { database, timeLine, queue, producer } = await connect(config, 'api', logger, shutdown);
+  const connected = await connect(config, 'api', logger, shutdown);
+  const { database, timeLine, queue, producer } = connected;
   const levels = createLevels(database, timeLine, logger);
   shutdown.push('levels', levels.close);
   const wakeUps = createWakeUpPublisher(queue, logger);
@@ -55,8 +56,11 @@ export async function startApi(
   });
   shutdown.push('received wake-ups', () => received.close());
 
-  const clock = createServerClock(nowMs);
-  const metrics = createApiMetrics(createFigures({ database, producer, logger }), clock.nowMicros);
+  const clock = createServerClock(nowMs ?? connected.clock.nowMs);
+  const metrics = createApiMetrics(
+    createFigures({ database, producer, logger, skewMs: connected.clock.skewMs }),
+    clock.nowMicros,
+  );
   const admission = startAdmission(config.admission, { database, metrics, logger, shutdown });
   const deps = {
     config,

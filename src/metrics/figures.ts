@@ -14,6 +14,8 @@ export interface Figures {
   /** Undefined: the queue did not answer. */
   depths: QueueDepths | undefined;
   queueState: QueueLook['state'];
+  /** How far this machine's clock is ahead of the database's. */
+  clockSkewMs: number;
   pool: PoolFigures;
 }
 
@@ -30,6 +32,7 @@ export function createFigures(deps: {
   database: Database;
   producer: Producer;
   logger: Logger;
+  skewMs: () => number;
 }): () => Promise<Figures> {
   let last: { backlog: Backlog; atMs: number } | undefined;
   const askBacklog = shareUnfinished(async () => {
@@ -56,7 +59,14 @@ export function createFigures(deps: {
       orUndefined(askState()),
     ]);
     const backlog = counted ?? (isDatabaseUp ? lastBacklog() : undefined);
-    return { isDatabaseUp, backlog, depths, queueState: look?.state ?? 'down', pool: readPool(deps.database) };
+    return {
+      isDatabaseUp,
+      backlog,
+      depths,
+      queueState: look?.state ?? 'down',
+      clockSkewMs: deps.skewMs(),
+      pool: readPool(deps.database),
+    };
   }
 
   let kept: { figures: Promise<Figures>; until: number } | undefined;

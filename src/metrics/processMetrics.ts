@@ -2,6 +2,7 @@
 // registry of its own, handed on as an argument: tests run several in one Node process.
 // Labels have few values: never a workspace, a path or anything that users wrote.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { createPendingAge } from '../pendingAge.js';
 import { toMicros } from '../sync/timestamp.js';
 import type { Figures } from './figures.js';
 
@@ -37,6 +38,9 @@ export function createProcessMetrics(readFigures: () => Promise<Figures>, nowMic
 }
 
 function defineFigures(registry: Registry) {
+  const ageMicros = createPendingAge(() => performance.now());
+  const ageS = (time: string | null, nowMicros: bigint) =>
+    time === null ? 0 : Number(ageMicros('all', toMicros(time), nowMicros)) / 1e6;
   const gauge = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
     new Gauge({ name, help, labelNames, registers: [registry] });
   const up = gauge('task_sync_up', 'Whether a part answers this process.', ['dependency']);
@@ -47,16 +51,18 @@ function defineFigures(registry: Registry) {
   const full = gauge('task_sync_queue_full', 'Whether Redis refuses writes because its memory is full.');
   const refusing = gauge('task_sync_queue_refusing', 'Whether Redis answers, but refuses jobs, for whatever reason.');
   const paused = gauge('task_sync_queue_paused', 'Whether the queue was paused or limited: jobs wait.');
+  const skew = gauge('task_sync_clock_skew_seconds', "How far this machine's clock is ahead of the database's.");
   const connections = gauge('task_sync_database_pool_connections', 'Connections of this process.', ['state']);
   const waiting = gauge('task_sync_database_pool_waiting', 'Statements that wait for a connection.');
   const max = gauge('task_sync_database_pool_max', 'Most connections of this process (DATABASE_POOL_SIZE).');
 
-  return ({ isDatabaseUp, backlog, depths, queueState, pool }: Figures, nowMicros: bigint) => {
+  return ({ isDatabaseUp, backlog, depths, queueState, clockSkewMs, pool }: Figures, nowMicros: bigint) => {
     up.set({ dependency: 'database' }, isDatabaseUp ? 1 : 0);
     up.set({ dependency: 'queue' }, depths === undefined ? 0 : 1);
     full.set(queueState === 'full' ? 1 : 0);
     refusing.set(queueState === 'full' || queueState === 'refusing' ? 1 : 0);
     paused.set(queueState === 'paused' || queueState === 'limited' ? 1 : 0);
+    skew.set(clockSkewMs / 1_000);
     connections.set({ state: 'in_use' }, pool.inUse);
     connections.set({ state: 'idle' }, pool.idle);
     waiting.set(pool.waiting);
@@ -71,8 +77,4 @@ function defineFigures(registry: Registry) {
     if (depths === undefined) jobs.reset();
     else for (const [state, count] of Object.entries(depths)) jobs.set({ state }, count);
   };
-}
-
-function ageS(time: string | null, nowMicros: bigint): number {
-  return time === null ? 0 : Math.max(0, Number(nowMicros - toMicros(time)) / 1e6);
 }

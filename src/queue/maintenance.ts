@@ -106,7 +106,10 @@ export function startMaintenance(
 /** Looks before it writes: putting the schedule in again and again would move its next run. */
 async function schedule(queue: Queue, backend: 'redis' | 'postgres', intervalMs: number) {
   const existing = await queue.getJobScheduler(COMPACTION);
-  if (existing?.every === intervalMs) return;
+  // Made by a clock that was ahead, it would rest until that time has come.
+  const isNear = existing?.next === undefined || existing.next - Date.now() <= 2 * intervalMs;
+  if (existing?.every === intervalMs && isNear) return;
+  if (!isNear) await queue.removeJobScheduler(COMPACTION);
   // On PostgreSQL retention by count deadlocks (see jobOptions).
   const keep = backend === 'redis' ? KEEP_RUNS : true;
   const opts = { removeOnComplete: keep, removeOnFail: keep };

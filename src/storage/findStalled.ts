@@ -24,10 +24,18 @@ SELECT oldest.workspace_id AS "workspaceId", oldest.id AS "firstId", newest.id A
 FROM oldest, LATERAL (
   SELECT id FROM sync_queue WHERE status = 'pending' AND workspace_id = oldest.workspace_id ORDER BY id DESC LIMIT 1
 ) newest
-WHERE oldest.created_at <= $1::timestamptz
+WHERE oldest.created_at <= $1::timestamptz OR oldest.created_at > $3::timestamptz
 LIMIT $2`;
 
-/** At most `limit` workspaces whose oldest pending operation was accepted at or before `acceptedBefore` (canonical). */
-export function findStalled(database: Database, acceptedBefore: string, limit: number): Promise<StalledWorkspace[]> {
-  return database.select<StalledWorkspace>(FIND, [acceptedBefore, limit]);
+/**
+ * At most `limit` workspaces whose oldest pending operation was accepted at or before `acceptedBefore`, or after `future` (both canonical): the
+ * clock was set back since, and nobody knows how long it has waited.
+ */
+export function findStalled(
+  database: Database,
+  acceptedBefore: string,
+  future: string,
+  limit: number,
+): Promise<StalledWorkspace[]> {
+  return database.select<StalledWorkspace>(FIND, [acceptedBefore, limit, future]);
 }

@@ -12,6 +12,7 @@ import * as taskLists from './migrations/0006_task_lists.js';
 import * as applyStarts from './migrations/0007_apply_starts.js';
 import * as unsettledByStatus from './migrations/0008_unsettled_by_status.js';
 import * as putOff from './migrations/0010_put_off.js';
+import * as compactionClock from './migrations/0011_compaction_clock.js';
 
 /** Applied in this order, which is that of their names. */
 const MIGRATIONS = [
@@ -24,6 +25,7 @@ const MIGRATIONS = [
   applyStarts,
   unsettledByStatus,
   putOff,
+  compactionClock,
 ];
 
 /** "TSYN" as a number: the key of the advisory lock. */

@@ -92,6 +92,7 @@ describe('the queue without a worker', () => {
     expect(await readStatus()).to.include({ oldest_pending_s: 30.001, stalled: true });
     nowMs -= 100_000;
     expect(await readStatus(), 'a clock that went back').to.include({ oldest_pending_s: 0, stalled: false });
+    await eventually(async () => (await readStatus()).oldest_pending_s > 0);
   });
 
   it('counts direct writes as synced', async () => {

@@ -7,6 +7,8 @@ import { fromMicros } from '../../src/sync/timestamp.js';
 import { openQueueAddress } from '../support/queueAddress.js';
 import { eventually, type System, startSystem } from '../support/system.js';
 
+const FAR = '9999-01-01T00:00:00.000000Z';
+
 const create = (id: string) => ({
   client_id: 'phone',
   op_id: `op-${id}`,
@@ -71,13 +73,18 @@ describe('the reconciler', () => {
     await insert('other-1', 'b', '2026-01-03T00:00:00Z');
     await insert('other-2', 'a', '2026-01-02T00:00:00Z');
     await insert('other-3', 'a', '2026-01-05T00:00:00Z');
-    const stalled = await findStalled(system.database, '2026-01-02T00:00:00.000000Z', 10);
+    const stalled = await findStalled(system.database, '2026-01-02T00:00:00.000000Z', FAR, 10);
     expect(stalled.map(({ workspaceId, firstId, lastId }) => [workspaceId, lastId > firstId])).to.deep.equal([
       ['other-1', true],
       ['other-2', false],
     ]);
-    expect(await findStalled(system.database, '2026-01-02T00:00:00.000000Z', 1)).to.have.length(1);
-    expect(await findStalled(system.database, fromMicros(0n), 10)).to.deep.equal([]);
+    expect(await findStalled(system.database, '2026-01-02T00:00:00.000000Z', FAR, 1)).to.have.length(1);
+    expect(await findStalled(system.database, fromMicros(0n), FAR, 10)).to.deep.equal([]);
+    const future = await findStalled(system.database, fromMicros(0n), '2026-01-04T00:00:00.000000Z', 10);
+    expect(
+      future.map(({ workspaceId }) => workspaceId),
+      'accepted by a clock that was ahead',
+    ).to.deep.equal(['other-3']);
     await system.database.select("DELETE FROM sync_queue WHERE workspace_id LIKE 'other-%' RETURNING id", []);
   });
 });

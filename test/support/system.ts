@@ -74,7 +74,7 @@ export async function startSystem(
     ...options.env,
     ...prepared,
   });
-  const nowMs = options.nowMs ?? Date.now;
+  const { nowMs } = options;
   const parts: Shutdown[] = [];
   const createPart = () => {
     const part = createShutdown(logger, config.shutdownTimeoutMs);

@@ -14,6 +14,7 @@ const KNOWN: Figures = {
   backlog: { pending: 7, failed: 2, oldestPendingAt: '2026-01-31T10:30:00.000000Z' },
   depths: { waiting: 1, active: 2, delayed: 3, failed: 4 },
   queueState: 'up',
+  clockSkewMs: -1_500,
   pool: { inUse: 1, idle: 2, waiting: 3, max: 8 },
 };
 const AT_11 = 1_769_857_200_000_000n;

@@ -3,6 +3,7 @@ import { type RequestHandler, Router } from 'express';
 import Joi from 'joi';
 import { ApiError } from '../../errors.js';
 import { describeError } from '../../logger.js';
+import { createPendingAge } from '../../pendingAge.js';
 import { QueueUnavailable, withTimeLimit } from '../../queue/producer.js';
 import { removeHealedJobs } from '../../removeHealedJobs.js';
 import { type ChangedItem, discardFailed, retryFailed } from '../../storage/changeFailed.js';
@@ -39,12 +40,16 @@ export function queueRoutes(deps: ApiDeps): Router {
   return router;
 }
 
-const status =
-  (deps: ApiDeps): RequestHandler =>
-  async (request, response) => {
-    const [counts, queue] = await Promise.all([countQueue(deps.database, workspaceOf(request)), readDepths(deps)]);
+const status = (deps: ApiDeps): RequestHandler => {
+  const ageMicros = createPendingAge(() => performance.now());
+  return async (request, response) => {
+    const workspaceId = workspaceOf(request);
+    const [counts, queue] = await Promise.all([countQueue(deps.database, workspaceId), readDepths(deps)]);
     const { pending, failed, synced, lastSyncedAt, oldestPendingAt } = counts;
-    const oldestPendingS = oldestPendingAt === null ? null : secondsSince(oldestPendingAt, deps.clock.nowMicros());
+    const oldestPendingS =
+      oldestPendingAt === null
+        ? null
+        : Number(ageMicros(workspaceId, toMicros(oldestPendingAt), deps.clock.nowMicros()) / 1_000n) / 1_000;
     response.set('Sync-Pending', String(pending)).json({
       pending,
       failed,
@@ -56,6 +61,7 @@ const status =
       queue,
     });
   };
+};
 
 /** null where the queue does not answer: the operations are counted in PostgreSQL all the same. */
 async function readDepths(deps: ApiDeps) {
@@ -66,10 +72,6 @@ async function readDepths(deps: ApiDeps) {
     if (!(error instanceof QueueUnavailable)) throw error;
     return { backend, waiting: null, active: null, delayed: null, failed: null };
   }
-}
-
-function secondsSince(time: string, nowMicros: bigint): number {
-  return Math.max(0, Number((nowMicros - toMicros(time)) / 1_000n) / 1_000);
 }
 
 /** Not worth waiting for, nor failing for: workers look from time to time, too. */

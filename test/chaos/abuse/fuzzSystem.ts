@@ -20,7 +20,7 @@ export async function readRoutes(databaseUrl: string): Promise<Route[]> {
   const logger = createLogger({ level: 'error', process: 'test' });
   const shutdown = createShutdown(logger, 5_000);
   const config = loadConfig({ NODE_ENV: 'test', PORT: '0', DATABASE_URL: databaseUrl });
-  const { port } = await startApi(config, logger, shutdown, Date.now);
+  const { port } = await startApi(config, logger, shutdown);
   try {
     return await readRouteTable(`http://127.0.0.1:${port}`);
   } finally {

@@ -1,6 +1,7 @@
 // All scenarios, in the order of their numbers. A new one is written beside the others and listed here.
 import type { Scenario } from '../scenario.js';
 import { badNetwork } from './badNetwork.js';
+import { clockJumps } from './clockJumps.js';
 import { clocks } from './clocks.js';
 import { duplicateJobs } from './duplicateJobs.js';
 import { flushRedis } from './flushRedis.js';
@@ -51,4 +52,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fuzz,
   slowClients,
   logCanaries,
+  clockJumps,
 ];
