@@ -1,9 +1,11 @@
 // Replays a recorded day of three devices against a running server and says what became of every edit: `npm run demo`.
-// The recording is examples/offline-day.json; the server is the one of PORT and HOST, or `-- --url http://host:port`.
+// The recording is examples/offline-day.json; the server is the one of PORT and HOST, or `-- --url http://host:port`. Where that holds tasks
+// already it asks first (`-- --yes` agrees); `-- --clean` removes what demos have made.
 import { parseArgs } from 'node:util';
 import { v4 } from 'uuid';
 import { ConfigError, loadConfig } from '../config/index.js';
 import { matchOutcomes, type Outcome, tallyOutcomes } from './demo/outcomes.js';
+import { askToWrite, cleanUp } from './demo/ownership.js';
 import { createRun, prepareBatch, type Run } from './demo/prepareRun.js';
 import { createProgress, formatPace, formatTable, formatVerdict } from './demo/printReport.js';
 import { type Device, type Recording, readRecording } from './demo/recording.js';
@@ -13,8 +15,7 @@ import { chooseConflicts, findConflicts, tellConflict } from './demo/tellConflic
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
 /** The address from --url, or the one where `npm start` listens in this environment. */
-function readBaseUrl(): string {
-  const { url } = readOptions();
+function readBaseUrl(url: string | undefined): string {
   if (url !== undefined) {
     if (URL.canParse(url) && /^https?:/.test(url)) return url;
     throw new DemoProblem(`--url must be an address like http://127.0.0.1:5000 (it is "${url}").`);
@@ -24,11 +25,12 @@ function readBaseUrl(): string {
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 
-function readOptions(): { url?: string } {
+function readOptions(): { url?: string; yes?: boolean; clean?: boolean } {
   try {
-    return parseArgs({ options: { url: { type: 'string' } } }).values;
+    return parseArgs({ options: { url: { type: 'string' }, yes: { type: 'boolean' }, clean: { type: 'boolean' } } })
+      .values;
   } catch {
-    throw new DemoProblem('Usage: npm run demo [-- --url http://127.0.0.1:5000]');
+    throw new DemoProblem('Usage: npm run demo [-- [--url http://127.0.0.1:5000] [--yes | --clean]]');
   }
 }
 
@@ -78,10 +80,19 @@ function report(recording: Recording, run: Run, outcomes: readonly Outcome[], el
 }
 
 try {
+  const options = readOptions();
   const recording = openRecording();
-  const baseUrl = readBaseUrl();
-  print(`Replaying ${recording.recorded_day}, one day of three devices, on ${baseUrl}`);
-  await replay(recording, baseUrl);
+  const baseUrl = readBaseUrl(options.url);
+  if (options.clean) {
+    const { deleted, kept } = await cleanUp(baseUrl, recording);
+    const rest =
+      kept === 0 ? '' : ` ${kept} that ${kept === 1 ? 'was' : 'were'} changed since ${kept === 1 ? 'stays' : 'stay'}.`;
+    print(`Removed ${deleted} tasks of earlier demos.${rest}`);
+  } else {
+    await askToWrite(baseUrl, options.yes === true, { input: process.stdin, output: process.stdout });
+    print(`Replaying ${recording.recorded_day}, one day of three devices, on ${baseUrl}`);
+    await replay(recording, baseUrl);
+  }
 } catch (error) {
   if (!(error instanceof DemoProblem || error instanceof ConfigError)) throw error;
   print(error.message);

@@ -91,7 +91,8 @@ export function retryAfterMs(header: string | null): number {
   return Math.min(Math.max(asked, RETRY_AFTER_MS.least), RETRY_AFTER_MS.most);
 }
 
-async function request(url: URL, init: RequestInit): Promise<Response> {
+/** @throws DemoProblem when there is no answer */
+export async function request(url: URL, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
   } catch (error) {
@@ -117,13 +118,19 @@ function causeOf(error: unknown): string {
   return cause instanceof Error ? cause.message : error.message;
 }
 
-async function readAnswer(response: Response): Promise<BatchAnswer> {
+/** The JSON of an answer. @throws DemoProblem with what the server said, when it refused */
+export async function readJson(response: Response): Promise<unknown> {
   const body = parseJson(await response.text());
   if (!response.ok) {
     const { value: problem } = Joi.object({ detail: Joi.string().required() }).unknown().validate(body);
     const detail = typeof problem?.detail === 'string' ? problem.detail : 'It gives no reason; is it Task Sync?';
     throw new DemoProblem(`The server at ${new URL(response.url).origin} answered ${response.status}: ${detail}`);
   }
+  return body;
+}
+
+async function readAnswer(response: Response): Promise<BatchAnswer> {
+  const body = await readJson(response);
   const { error, value } = answerSchema.validate(body);
   if (error) {
     const { origin } = new URL(response.url);

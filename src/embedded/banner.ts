@@ -21,6 +21,7 @@ export function describeSummary(summary: Summary, bold: boolean): string {
     ['API', url],
     ['Bull Board', board],
     ['Database', summary.database],
+    ['', 'a session in it: npm run db:psql; its address with the password: npm run db:url'],
     ['Queue', summary.queue],
     ['Logs', summary.logsFolder],
     ['Try it', `curl ${url}/`],

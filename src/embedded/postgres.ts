@@ -1,6 +1,6 @@
 // The embedded PostgreSQL: real server, own data folder, loopback only, password only. What it commits is on disk (fsync and
 // synchronous_commit stay on); only the tests may trade that for speed.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { type Child, spawnChild } from './child.js';
@@ -67,6 +67,16 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const { port, child } = await startServer({ name: 'PostgreSQL', ...options, spawn, answers });
   const { version, dataFolder } = host;
   return { url: urlOf(port, DATABASE), port, version, dataFolder, child, restart: () => spawn(port) };
+}
+
+/** The address of the PostgreSQL that runs on a data folder, its password included; undefined if none does. */
+export function databaseUrlOf(dataDir: string): string | undefined {
+  const pidFile = join(dataDir, 'postgres', 'postmaster.pid');
+  const passwordFile = join(dataDir, 'postgres.password');
+  if (!existsSync(pidFile) || !existsSync(passwordFile)) return undefined;
+  // Its lines: process, folder, start, port.
+  const [, , , port] = readFileSync(pidFile, 'utf8').split('\n');
+  return `postgres://${SUPERUSER}:${readFileSync(passwordFile, 'utf8').trim()}@127.0.0.1:${port}/${DATABASE}`;
 }
 
 /** Makes the data on first use. Returns the password, which is written before the data that needs it. */

@@ -1,5 +1,7 @@
 // The documented commands are stopped with npm, whichever way it ends: nothing goes on without anybody who could stop it, and each part has
 // ended in order before npm says that it has (I1: what was accepted is there afterwards).
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { identifyProcess } from '../../src/embedded/processIdentity.js';
@@ -8,7 +10,7 @@ import { createTestFolder, type TestFolder } from '../support/folders.js';
 import { launcherEnvironment, readChildren, waitForBanner } from '../support/launcher.js';
 import { startNpm } from '../support/npm.js';
 import { freePort } from '../support/ports.js';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { createTestDatabase, queryDatabase, type TestDatabase } from '../support/postgres.js';
 import type { TestProcess } from '../support/processes.js';
 import { eventually } from '../support/system.js';
 
@@ -86,6 +88,22 @@ describe(`npm start through npm, queue on ${testBackend}`, () => {
     return { npm, port, pids: readChildren(folder.path).map(({ pid }) => pid) };
   }
 
+  /** db:url leads into the database that runs; a client that is too old for it, or missing, is said in a sentence. */
+  async function showsItsDatabase() {
+    const env = { DATA_DIR: folder.path };
+    const asked = startNpm('db:url', env);
+    await asked.exited;
+    const [url = ''] = asked.output().match(/^postgres:.*$/m) ?? [];
+    expect(await queryDatabase(url, 'SELECT title FROM tasks')).to.deep.equal([{ title: 'Kept' }]);
+    const dump = startNpm('db:dump', env, join(folder.path, 'kept.dump'));
+    const { code } = await dump.exited;
+    if (code === 0) expect(readFileSync(join(folder.path, 'kept.dump')).subarray(0, 5).toString()).to.equal('PGDMP');
+    else
+      expect(dump.output()).to.match(
+        /pg_dump.*: the database is PostgreSQL 18 and wants pg_dump 18 or later\. .*postgresql-client-18/,
+      );
+  }
+
   const listTasks = async (port: number) => (await fetch(`http://127.0.0.1:${port}/api/tasks`)).text();
 
   it('stops PostgreSQL, the queue, the API and the worker before npm ends, on SIGTERM to npm alone', async () => {
@@ -94,6 +112,7 @@ describe(`npm start through npm, queue on ${testBackend}`, () => {
     const headers = { 'content-type': 'application/json' };
     const body = JSON.stringify({ id: 'kept', title: 'Kept' });
     expect((await fetch(`http://127.0.0.1:${port}/api/tasks`, { method: 'POST', headers, body })).status).to.equal(201);
+    await showsItsDatabase();
     await npm.stop('SIGTERM');
     expect(pids.filter((pid) => identifyProcess(pid) !== undefined)).to.deep.equal([]);
     expect(await isServed(port)).to.equal(false);
