@@ -4,6 +4,7 @@ import Joi from 'joi';
 import { ApiError, type FieldError } from '../errors.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
 import { findUnstorable } from '../sync/unstorable.js';
+import { decodeUtf8 } from './decoding.js';
 
 /** The workspace of a request; the one place to look it up. Without accounts there is only the default one. */
 export function workspaceOf(_request: Request): string {
@@ -55,10 +56,10 @@ export function decodeCursor<Place extends readonly unknown[]>(
   isPlace: (value: unknown) => value is Place,
 ): Place {
   try {
-    const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    const place: unknown = JSON.parse(decodeUtf8(Buffer.from(cursor, 'base64url'), 'cursor'));
     if (isPlace(place)) return place;
   } catch {
-    // Not JSON: the same answer as for JSON of another shape.
+    // Not JSON, or not UTF-8: the same answer as for JSON of another shape.
   }
   throw invalidRequest([{ field: 'cursor', message: 'cursor is not one that this list gave; start without it' }]);
 }

@@ -75,6 +75,26 @@ describe('bytes that are not UTF-8', () => {
     });
   }
 
+  const ADDRESSES = [
+    '/api/tasks/%F6',
+    '/api/tasks/%C0%AF',
+    '/api/tasks/%ED%A0%BD%ED%B8%80',
+    '/api/tasks/%E2%82',
+    '/api/tasks/%',
+  ];
+  for (const address of [...ADDRESSES, '/api/tasks/%F6/history', '/api/sync/batches/%F6', '/api/sync/operations/%F6']) {
+    it(`are 400 in the address ${address}`, async () => {
+      const { status, body } = await system.request('GET', address);
+      expect(status).to.equal(400);
+      expect(body.code).to.equal('invalid_request');
+    });
+  }
+
+  it('are 400 in a cursor of a list', async () => {
+    const place = Buffer.from('["created_at","2027-01-01T00:00:00.000000Z","t\xf6"]', 'latin1').toString('base64url');
+    expect((await system.request('GET', `/api/tasks?cursor=${place}`)).status).to.equal(400);
+  });
+
   it('said to be another encoding are 415, UTF-16 too', async () => {
     const text = JSON.stringify({ title: 'Milk' });
     const charsets = { 'utf-16': 'utf16le', 'utf-16le': 'utf16le', 'iso-8859-1': 'latin1', 'utf-7': 'latin1' } as const;
