@@ -51,6 +51,8 @@ export const environmentSchema = Joi.object({
   SYNC_MAX_ITEMS: integer(1, 10_000, 1_000),
   BODY_LIMIT: integer(1_024, 64 * 1_048_576, 1_048_576),
   RESPONSE_LIMIT: integer(65_536, 64 * 1_048_576, 4 * 1_048_576),
+  UNREAD_ANSWERS_LIMIT: integer(1_048_576, 4_096 * 1_048_576, 64 * 1_048_576),
+  ANSWER_STALL_TIMEOUT_MS: integer(100, 600_000, 30_000),
   HTTP_REQUEST_TIMEOUT_MS: integer(100, HOUR_MS, 300_000),
   HTTP_SILENCE_TIMEOUT_MS: integer(100, 600_000, 10_000),
   STREAM_MAX: integer(0, 100_000, 10_000),
@@ -116,6 +118,8 @@ interface Environment {
   SYNC_MAX_ITEMS: number;
   BODY_LIMIT: number;
   RESPONSE_LIMIT: number;
+  UNREAD_ANSWERS_LIMIT: number;
+  ANSWER_STALL_TIMEOUT_MS: number;
   HTTP_REQUEST_TIMEOUT_MS: number;
   HTTP_SILENCE_TIMEOUT_MS: number;
   STREAM_MAX: number;
@@ -193,6 +197,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = readEnvironment()) {
     bodyLimitBytes: settings.BODY_LIMIT,
     /** Of what an answer shows of tasks and operations; at least one always fits. */
     responseLimitBytes: settings.RESPONSE_LIMIT,
+    /** What waits in one api process to be read by clients. */
+    answers: { unreadMaxBytes: settings.UNREAD_ANSWERS_LIMIT, stallMs: settings.ANSWER_STALL_TIMEOUT_MS },
     /** How long a whole request may be on its way. */
     requestTimeoutMs: settings.HTTP_REQUEST_TIMEOUT_MS,
     /** How long next to nothing may come of it. */

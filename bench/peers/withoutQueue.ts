@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadConfig } from '../../config/index.js';
 import { createAccept } from '../../src/api/accepting.js';
 import { startAdmission } from '../../src/api/admission/startAdmission.js';
+import { createAnswers } from '../../src/api/answers.js';
 import { createApp } from '../../src/api/app.js';
 import { createExpressServer } from '../../src/api/expressServer.js';
 import { createLevels } from '../../src/api/levels.js';
@@ -77,6 +78,7 @@ const enqueue = async (jobs: ApplyJob[]) => {
   // As with a queue: the request does not wait for the job but for the wake-up.
   for (const job of jobs) apply(job).catch((error: unknown) => logger.error('a job failed', { error: String(error) }));
 };
+const answers = createAnswers(config.answers, () => undefined);
 const app = createApp({
   config,
   browserAccess: createBrowserAccess(config.browsers),
@@ -89,11 +91,12 @@ const app = createApp({
   levels,
   toldBatches,
   tails: createTails({ database, timeLine, levels, logger }),
-  streams: createOpenStreams(config.streamMax, metrics.streams),
+  streams: createOpenStreams(config.streamMax, metrics.streams, () => undefined),
   wakeUps: { outcomesMax: 0, publish: levels.receive, close: async () => undefined },
   logger,
   metrics,
-  admission: startAdmission(config.admission, { database, metrics, logger, shutdown }),
+  admission: startAdmission(config.admission, { database, answers, metrics, logger, shutdown }),
+  answers,
   refuseStranger: () => undefined,
   random: Math.random,
   clock,

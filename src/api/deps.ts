@@ -11,6 +11,7 @@ import type { ServerClock } from '../sync/clock.js';
 import type { TimeLine } from '../timeLine.js';
 import type { Accept } from './accepting.js';
 import type { Admission } from './admission/admission.js';
+import type { Answers } from './answers.js';
 import type { Levels } from './levels.js';
 import type { OpenStreams } from './openStreams.js';
 import type { ReadOutcomes } from './readingOutcomes.js';
@@ -37,6 +38,8 @@ export interface ApiDeps {
   metrics: ApiMetrics;
   /** What this process takes on. */
   admission: Admission;
+  /** How long answers are sent. */
+  answers: Answers;
   /** Who may see what is for operators. */
   refuseStranger: RefuseStranger;
   /** A number in [0, 1). */

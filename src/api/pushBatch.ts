@@ -201,7 +201,8 @@ function describeBatch(
     operations,
     tasks,
     unread,
-    limitBytes: deps.config.responseLimitBytes,
+    // Where much waits to be read, tasks are left out that would wait with it.
+    limitBytes: Math.min(deps.config.responseLimitBytes, deps.answers.room()),
     cursorAt: cursorsOf(incarnation, workspaceId),
     serverTime: fromMicros(deps.clock.nowMicros()),
   });

@@ -7,7 +7,7 @@ import { type RequestHandler, Router } from 'express';
 import Joi from 'joi';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { clientAddress } from '../clientAddress.js';
-import { ApiError, describeProblem, retryAfterS } from '../errors.js';
+import { ApiError, describeProblem, ERROR_KINDS, retryAfterS } from '../errors.js';
 import { describeError } from '../logger.js';
 import { DEFAULT_WORKSPACE_ID } from '../storage/models/workspace.js';
 import type { ApiDeps } from './deps.js';
@@ -124,7 +124,7 @@ function logEnd({ logger, config }: ApiDeps, socket: WebSocket, request: Incomin
 async function serve(deps: ApiDeps, socket: WebSocket, query: string): Promise<void> {
   const controller = new AbortController();
   const end = () => controller.abort();
-  const sink = createSocketSink(socket);
+  const sink = createSocketSink(socket, deps.answers.hold);
   const sendError = (error: unknown, ref?: unknown) => {
     const known = toApiError(error, deps.config.bodyLimitBytes);
     const problem = describeProblem(known, deps.newId(), retryAfterS(known.code, deps.random()));
@@ -146,7 +146,8 @@ async function serve(deps: ApiDeps, socket: WebSocket, query: string): Promise<v
     socket.close(deps.stopping.aborted ? 1001 : isOver ? 1008 : 1013);
   } catch (error) {
     sendError(error);
-    socket.close(error instanceof ApiError && error.code !== 'unavailable' ? 1008 : 1013);
+    // What may succeed later is tried again, with the same cursor.
+    socket.close(error instanceof ApiError && !ERROR_KINDS[error.code].isRetryable ? 1008 : 1013);
   } finally {
     release();
     stopPings();

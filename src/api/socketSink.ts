@@ -1,10 +1,11 @@
 // A WebSocket as a sink of events: what waits to be sent is bounded, and a peer that is gone without a word is noticed.
 import type { WebSocket } from 'ws';
+import type { Answers } from './answers.js';
 import type { EventSink } from './follow.js';
 
 const PING_EVERY_MS = 15_000;
 /** Bytes that may wait for a slow reader before its events stop. */
-const BUFFERED_MAX_BYTES = 1_048_576;
+const BUFFERED_MAX_BYTES = 262_144;
 const STUCK_AFTER_MS = 15_000;
 
 export interface SocketSink extends EventSink {
@@ -13,14 +14,19 @@ export interface SocketSink extends EventSink {
   throttle(signal: AbortSignal): Promise<void>;
 }
 
-/** The sink of a socket; sendMessage is for what is no event. */
-export function createSocketSink(socket: WebSocket): SocketSink {
+/** The sink of a socket; sendMessage is for what is no event. @param hold counts what waits to be sent */
+export function createSocketSink(socket: WebSocket, hold: Answers['hold']): SocketSink {
   let flushed = Promise.resolve();
   const sendMessage = (message: object) => {
     if (socket.readyState !== socket.OPEN) return;
     const text = JSON.stringify(message);
+    const release = hold(text.length);
     flushed = new Promise((resolve) => {
-      socket.send(text, () => resolve());
+      // Also called when the socket is gone.
+      socket.send(text, () => {
+        release();
+        resolve();
+      });
     });
   };
   async function drained(signal: AbortSignal) {

@@ -15,6 +15,7 @@ import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
 import { createAccept } from './accepting.js';
 import { startAdmission } from './admission/startAdmission.js';
+import { createAnswers } from './answers.js';
 import { createApp } from './app.js';
 import { closeBrokenRequests } from './brokenRequests.js';
 import { createExpressServer } from './expressServer.js';
@@ -61,7 +62,8 @@ export async function startApi(
     createFigures({ database, producer, logger, skewMs: connected.clock.skewMs }),
     clock.nowMicros,
   );
-  const admission = startAdmission(config.admission, { database, metrics, logger, shutdown });
+  const answers = createAnswers(config.answers, () => metrics.shed('unread_answers'));
+  const admission = startAdmission(config.admission, { database, answers, metrics, logger, shutdown });
   const deps = {
     config,
     browserAccess: createBrowserAccess(config.browsers),
@@ -74,11 +76,12 @@ export async function startApi(
     levels,
     toldBatches,
     tails: createTails({ database, timeLine, levels, logger }),
-    streams: createOpenStreams(config.streamMax, metrics.streams),
+    streams: createOpenStreams(config.streamMax, metrics.streams, () => metrics.shed('streams')),
     wakeUps,
     logger,
     metrics,
     admission,
+    answers,
     refuseStranger: createAdminAccess(config, () => performance.now()),
     random: Math.random,
     clock,

@@ -10,9 +10,13 @@ const SHED_REASONS = [
   'database_pool',
   'pending',
   'pending_per_workspace',
+  'streams',
+  'unread_answers',
 ] as const;
 export type ShedReason = (typeof SHED_REASONS)[number];
-export type StreamKind = 'sse' | 'websocket';
+/** Live streams, the feed as lines, and polls that wait. */
+const STREAM_KINDS = ['sse', 'websocket', 'lines', 'poll'] as const;
+export type StreamKind = (typeof STREAM_KINDS)[number];
 
 /** What is read at a scrape. */
 export interface AdmissionFigures {
@@ -21,6 +25,7 @@ export interface AdmissionFigures {
   pending: number;
   pendingMax: number;
   lagMs: number;
+  unreadBytes: number;
 }
 
 export interface ApiMetrics extends ProcessMetrics {
@@ -61,11 +66,11 @@ export function createApiMetrics(...shared: Parameters<typeof createProcessMetri
     'status',
   ]);
   const shed = counter('task_sync_requests_shed_total', 'Requests refused to protect the server.', ['reason']);
-  const streams = gauge('task_sync_streams_open', 'Live streams.', ['kind']);
+  const streams = gauge('task_sync_streams_open', 'Streams, and polls that wait.', ['kind']);
   const watch = defineAdmission(gauge);
   for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
   for (const status of ['completed', 'processing']) answered.inc({ status }, 0);
-  for (const kind of ['sse', 'websocket'] satisfies StreamKind[]) streams.set({ kind }, 0);
+  for (const kind of STREAM_KINDS) streams.set({ kind }, 0);
   for (const operation of ['create', 'update', 'delete']) direct.inc({ operation }, 0);
   let update = () => {};
   return {
@@ -100,7 +105,9 @@ function defineAdmission(gauge: (name: string, help: string) => Gauge) {
   const pending = gauge('task_sync_pending_estimate', 'Pending operations as the limits see them.');
   const pendingMax = gauge('task_sync_pending_max', 'Most pending operations that are accepted (PENDING_MAX).');
   const lag = gauge('task_sync_event_loop_lag_seconds', 'The mean lag that LOAD_SHED_LAG_MS is compared with.');
+  const unread = gauge('task_sync_unread_answer_bytes', 'Bytes of answers that their readers have not taken.');
   return (figures: AdmissionFigures) => {
+    unread.set(figures.unreadBytes);
     storing.set(figures.storing);
     waiting.set(figures.waiting);
     pending.set(figures.pending);

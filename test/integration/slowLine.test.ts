@@ -33,7 +33,7 @@ describe('a batch over a slow line', () => {
 
   const begin = (bytes: number) =>
     socket.write(
-      `POST /api/sync/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\nX-Request-Id: slow\r\nContent-Length: ${bytes}\r\n\r\n`,
+      `POST /api/sync/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nConnection: close\r\nX-Request-Id: slow\r\nContent-Length: ${bytes}\r\n\r\n`,
     );
 
   it('is stored however long it takes, while its bytes flow', async () => {

@@ -17,7 +17,10 @@ const GENEROUS: AdmissionLimits = {
 };
 
 /** An admission on a database in which `pending` operations of the workspace `a` wait. */
-function create(limits: Partial<AdmissionLimits>, state: { lagMs: number; pending: number; poolWaiting?: number }) {
+function create(
+  limits: Partial<AdmissionLimits>,
+  state: { lagMs: number; pending: number; poolWaiting?: number; unreadRoom?: number },
+) {
   const shed: ShedReason[] = [];
   const clock = { nowMs: 0 };
   let counts = 0;
@@ -30,6 +33,7 @@ function create(limits: Partial<AdmissionLimits>, state: { lagMs: number; pendin
     {
       lag: { meanMs: () => state.lagMs, close: () => undefined },
       pending: createPendingEstimate(count, () => clock.nowMs, logger),
+      unread: { bytes: () => 0, room: () => state.unreadRoom ?? 1 },
       poolWaiting: () => state.poolWaiting ?? 0,
       onShed: (reason) => shed.push(reason),
     },
@@ -50,6 +54,23 @@ async function codeOf(work: () => unknown): Promise<ErrorCode | 'accepted'> {
 }
 
 describe('admission', () => {
+  it('refuses long reads while the process is behind, its pool has a long line, or much waits to be read', async () => {
+    const cases = [
+      [{ lagMs: 201 }, 'event_loop_lag'],
+      [{ poolWaiting: 40 }, 'database_pool'],
+      [{ unreadRoom: 0 }, 'unread_answers'],
+    ] as const;
+    for (const [state, reason] of cases) {
+      const { admission, shed } = create({}, { lagMs: 0, pending: 0, ...state });
+      expect(await codeOf(() => admission.checkRead())).to.equal('overloaded');
+      expect(shed).to.deep.equal([reason]);
+    }
+    const { admission } = create({}, { lagMs: 200, pending: 10_000, poolWaiting: 39 });
+    expect(await codeOf(() => admission.checkRead()), 'what waits to be applied is no matter of readers').to.equal(
+      'accepted',
+    );
+  });
+
   it('refuses a workspace that is full with 429 and all of them with 503, before anything is stored', async () => {
     const cases = [
       [{ pendingMaxPerWorkspace: 100 }, 'a', 'too_many_pending', 'pending_per_workspace'],

@@ -43,6 +43,7 @@ describe('shedding load', () => {
         () => clockMs,
         logger,
       ),
+      unread: { bytes: () => 0, room: () => 1 },
       poolWaiting: () => 0,
       onShed: () => undefined,
     });

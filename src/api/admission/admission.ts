@@ -13,6 +13,8 @@ import { createWaitingPlaces, type WaitingPlaces } from './waitingPlaces.js';
 export interface Admission {
   /** For what costs much, before its body of so many bytes is read. @throws ApiError overloaded */
   checkLoad(bytes: number): void;
+  /** For a read of many rows. @throws ApiError overloaded */
+  checkRead(): void;
   /**
    * For a batch.
    * @returns what to wait for where a count that is under way decides; it rejects with what is thrown elsewhere
@@ -49,6 +51,8 @@ const STATEMENTS_PER_BATCH = 4;
 
 export interface AdmissionDeps {
   lag: LoopLag;
+  /** What more may wait to be read by clients, in bytes. */
+  unread: { bytes: () => number; room: () => number };
   pending: PendingEstimate;
   /** How many statements wait for a connection. */
   poolWaiting: () => number;
@@ -108,6 +112,11 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
   return {
     waiting,
     checkBacklog,
+    checkRead() {
+      if (deps.unread.room() === 0) refuse('unread_answers');
+      if (deps.poolWaiting() >= limits.concurrentBatches * STATEMENTS_PER_BATCH) refuse('database_pool');
+      if (limits.lagMs > 0 && lag.meanMs() > limits.lagMs) refuse('event_loop_lag');
+    },
     checkLoad(bytes) {
       checkStoring();
       // Hundreds may arrive in one turn: without this all of them would be parsed for the one place that is free.
@@ -140,6 +149,7 @@ export function createAdmission(limits: AdmissionLimits, deps: AdmissionDeps): A
       pending: pending.total(),
       pendingMax: limits.pendingMax,
       lagMs: lag.meanMs(),
+      unreadBytes: deps.unread.bytes(),
     }),
   };
 }
@@ -154,6 +164,8 @@ function createRefusals(limits: AdmissionLimits): Record<ShedReason, ApiError> {
     database_pool: overloaded(
       `${concurrentBatches * STATEMENTS_PER_BATCH} statements wait for a connection (DATABASE_POOL_SIZE).`,
     ),
+    streams: overloaded('This server keeps as many streams open as it may (STREAM_MAX).'),
+    unread_answers: overloaded('Too many bytes of answers wait to be read (UNREAD_ANSWERS_LIMIT).'),
     bytes_at_once: overloaded('More arrives at this moment than this server can read.'),
     event_loop_lag: overloaded(`This server is more than ${lagMs} ms behind (LOAD_SHED_LAG_MS).`),
     pending: overloaded(`${pendingMax} operations wait to be applied, as many as may (PENDING_MAX).`),

@@ -6,6 +6,7 @@ import type { Shutdown } from '../../shutdown.js';
 import type { Database } from '../../storage/database.js';
 import { countPending } from '../../storage/readBacklog.js';
 import { readPool } from '../../storage/readPool.js';
+import type { Answers } from '../answers.js';
 import { type Admission, createAdmission } from './admission.js';
 import { createLoopLag } from './loopLag.js';
 import { createPendingEstimate } from './pendingEstimate.js';
@@ -13,9 +14,9 @@ import { createPendingEstimate } from './pendingEstimate.js';
 /** Starts measuring, until `shutdown`. */
 export function startAdmission(
   limits: Config['admission'],
-  deps: { database: Database; metrics: ApiMetrics; logger: Logger; shutdown: Shutdown },
+  deps: { database: Database; answers: Answers; metrics: ApiMetrics; logger: Logger; shutdown: Shutdown },
 ): Admission {
-  const { database, metrics, logger, shutdown } = deps;
+  const { database, answers, metrics, logger, shutdown } = deps;
   const lag = createLoopLag();
   shutdown.push('event loop lag', lag.close);
   // Far enough to see both limits reached, and only the workspaces that are on the way to theirs.
@@ -25,7 +26,8 @@ export function startAdmission(
   const count = () => countPending(database, bound, minimum);
   const pending = createPendingEstimate(count, () => performance.now(), logger);
   const poolWaiting = () => readPool(database).waiting;
-  const admission = createAdmission(limits, { lag, pending, poolWaiting, onShed: metrics.shed });
+  const unread = { bytes: answers.unreadBytes, room: answers.room };
+  const admission = createAdmission(limits, { lag, unread, pending, poolWaiting, onShed: metrics.shed });
   metrics.watch(admission.figures);
   return admission;
 }

@@ -17,6 +17,7 @@ const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 export function shedLoad(admission: Admission, bodyLimitBytes: number, answer: ErrorRequestHandler): RequestHandler {
   const check = (request: Request) => {
     if (isExpensive(request)) admission.checkLoad(bytesToRead(request, bodyLimitBytes));
+    if (isLongRead(request)) admission.checkRead();
     const isBatch = request.method === 'POST' && request.path === BATCH_PATH;
     return isBatch ? admission.checkBacklog(workspaceOf(request)) : undefined;
   };
@@ -44,4 +45,11 @@ function isExpensive(request: Request): boolean {
   // Of these only a GET is expensive: HEAD answers with what it knows without reading.
   if (request.method !== 'GET') return false;
   return request.path === '/api/sync/digest' || (request.get('accept') ?? '').includes('application/x-ndjson');
+}
+
+/** Reads of many rows. What became of a batch is none: it is read by keys, and shortened where much waits to be read. */
+const LONG_READS = /^\/api\/(tasks|tasks\/[^/]+\/history|sync\/changes|sync\/queue)\/?$/i;
+
+function isLongRead({ method, path }: Request): boolean {
+  return method === 'GET' && LONG_READS.test(path);
 }

@@ -32,7 +32,7 @@ const postBatch =
       const workspaceId = workspaceOf(request);
       const stored = await storeBatch(deps, workspaceId, batchId, envelope, waitMs > 0);
       response.locals.clientId = onlyClientOf(stored.batch.entries);
-      answer(response, await awaitBatch(deps, workspaceId, stored, wait));
+      await answer(deps, response, await awaitBatch(deps, workspaceId, stored, wait));
     } finally {
       ending.dispose();
     }
@@ -45,7 +45,7 @@ const getBatch =
     const workspaceId = workspaceOf(request);
     const body = UUID.test(id) ? await readBatchNow(deps, workspaceId, id) : undefined;
     if (body === undefined) throw new ApiError('not_found', `There is no batch with the id ${JSON.stringify(id)}.`);
-    answer(response, body);
+    await answer(deps, response, body);
   };
 
 /** Whose batch it is, for the log; undefined where it holds operations of several devices, or of none. */
@@ -54,11 +54,12 @@ function onlyClientOf(entries: readonly BatchEntry[]): string | undefined {
   return entries.every(({ clientId }) => clientId === first) ? first : undefined;
 }
 
-function answer(response: Response, body: ReturnType<typeof presentBatch>) {
+function answer({ answers }: ApiDeps, response: Response, body: ReturnType<typeof presentBatch>) {
   if (body.status === 'processing') {
     const location = relativeReference(response.req.path, `/api/sync/batches/${body.batch_id}`);
     response.status(202).location(location).set('Retry-After', '1');
   }
   if (body.cursor !== undefined) response.set('Sync-Cursor', body.cursor);
-  response.set('Sync-Pending', String(body.summary.pending)).json(body);
+  response.set('Sync-Pending', String(body.summary.pending));
+  return answers.sendJson(response, JSON.stringify(body));
 }

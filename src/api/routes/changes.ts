@@ -1,5 +1,4 @@
 // GET /api/sync/changes: what changed since a cursor, as a page, as a long poll, or as a stream of lines.
-import { pipeline } from 'node:stream/promises';
 import { type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
 import { ApiError } from '../../errors.js';
@@ -52,7 +51,8 @@ const changes =
       return sendLines(deps, response, feed);
     }
     const page = await readOrWait(deps, response, feed, limit, isHead ? 0 : wait * 1_000);
-    response.set('Sync-Cursor', cursorOf(page.next)).type('json').send(pageJson(page, deps.clock.nowMicros()));
+    response.set('Sync-Cursor', cursorOf(page.next));
+    await deps.answers.sendPage(response, pageJson(page, deps.clock.nowMicros()));
   };
 
 /** {changes, cursor, has_more, server_time}; the changes are JSON already. */
@@ -63,39 +63,50 @@ function pageJson({ bytes, hasMore, next }: FeedPage, nowMicros: bigint): Buffer
 
 /** A page; an empty one only after waiting `waitMs` for a change, or when the client or this process goes. */
 async function readOrWait(deps: ApiDeps, response: Response, feed: Feed, limit: number, waitMs: number) {
-  const ending = abortOnEnd(response, deps.stopping);
   const deadline = performance.now() + waitMs;
   const form = { limit, maxBytes: deps.config.responseLimitBytes, separator: ',', terminator: '' };
   let page = await readFeedPage(deps.readPage, feed, form);
+  if (page.count > 0 || waitMs === 0) return page;
+  const ending = abortOnEnd(response, deps.stopping);
   const isEmpty = () => page.count === 0 && !ending.signal.aborted && performance.now() < deadline;
-  const watch = isEmpty() ? deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1) : undefined;
+  let release = () => {};
+  const watch = deps.levels.seqs.watch(feed.workspaceId, page.next.position.seq + 1);
   try {
+    release = deps.streams.open('poll');
     // Looked at again when the watch has begun: a change in between is in the page or rings.
-    if (watch !== undefined) page = await readFeedPage(deps.readPage, page.next, form);
-    while (watch !== undefined && isEmpty()) {
+    page = await readFeedPage(deps.readPage, page.next, form);
+    while (isEmpty()) {
       await watch.next(deadline - performance.now(), ending.signal);
       page = await readFeedPage(deps.readPage, page.next, form);
     }
     return page;
   } finally {
-    watch?.end();
+    watch.end();
+    release();
     ending.dispose();
   }
 }
 
 /** Streams the feed to its end, one change a line, the cursor last; the client's pace sets ours. */
 async function sendLines(deps: ApiDeps, response: Response, start: Feed) {
-  response.type(LINES);
+  const release = deps.streams.open('lines');
   const ending = abortOnEnd(response, deps.stopping);
   try {
     // Before anything is sent: what keeps the feed from being continued is an answer then.
     const first = await readFeedPage(deps.readPage, start, LINES_FORM);
-    await pipeline(readLines(deps, first), response, { signal: ending.signal });
+    response.type(LINES);
+    for await (const lines of readLines(deps, first)) {
+      if (ending.signal.aborted) response.destroy();
+      if (!(await deps.answers.write(response, lines))) return;
+    }
+    response.end();
   } catch (error) {
     // The client or this process went, or the feed cannot be continued: an answer without its last line, the cursor, is not complete.
     const isCut = ending.signal.aborted || (error instanceof ApiError && response.headersSent);
     if (!isCut) throw error;
+    response.destroy();
   } finally {
+    release();
     ending.dispose();
   }
 }

@@ -47,7 +47,7 @@ const history =
     if ((hasMore || page.count < rows.length) && last !== undefined) {
       linkNext(request, response, encodeCursor([last.id]));
     }
-    response.type('json').send(page.json);
+    await deps.answers.sendPage(response, page.json);
   };
 
 const isPlace = (value: unknown): value is [number] =>

@@ -96,7 +96,7 @@ const list =
     if (isCut && last !== undefined) linkNext(request, response, encodeCursor([last.id]));
     // From the first to the last: then the page is all that is pending.
     else if (status === 'pending' && afterId === 0) response.set('Sync-Pending', String(page.count));
-    response.type('json').send(page.json);
+    await deps.answers.sendPage(response, page.json);
   };
 
 const isPlace = (value: unknown): value is [number] =>
@@ -112,12 +112,13 @@ const trigger =
     await removeHealed(deps);
     const pending = results.filter((result) => result.status === 'pending').length;
     const processed = results.length - pending;
-    response.set('Sync-Pending', String(pending)).json({
+    const body = {
       status: pending === 0 ? 'completed' : 'processing',
       triggered: ids.length,
       processed_count: processed,
       results,
-    });
+    };
+    await deps.answers.sendJson(response.set('Sync-Pending', String(pending)), JSON.stringify(body));
   };
 
 /** Tries one failed operation again, and behind it what depends on it. */

@@ -3,6 +3,7 @@ import { createSession, type Session } from 'better-sse';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import Joi from 'joi';
 import { describeError } from '../../logger.js';
+import { taken } from '../answers.js';
 import type { ApiDeps } from '../deps.js';
 import { cursorOf, type Feed } from '../feed.js';
 import { type EventSink, follow, openLiveFeed } from '../follow.js';
@@ -99,24 +100,6 @@ function letGo(response: Response) {
 function sinkOf(session: Session, response: Response): EventSink {
   return {
     send: (name, data, cursor) => void session.push(data, name, cursor),
-    drained(signal) {
-      if (!response.writableNeedDrain) return Promise.resolve(true);
-      // By hand: AbortSignal.any() over AbortSignal.timeout() may be collected as garbage before it fires.
-      return new Promise((resolve) => {
-        const settle = (isTaken: boolean) => () => {
-          clearTimeout(timer);
-          response.off('drain', taken);
-          signal.removeEventListener('abort', ended);
-          resolve(isTaken);
-        };
-        const taken = settle(true);
-        // The end of the stream is no fault of the client's.
-        const ended = settle(true);
-        const timer = setTimeout(settle(false), STUCK_AFTER_MS);
-        response.once('drain', taken);
-        signal.addEventListener('abort', ended);
-        if (signal.aborted) ended();
-      });
-    },
+    drained: (signal) => (response.writableNeedDrain ? taken(response, STUCK_AFTER_MS, signal) : Promise.resolve(true)),
   };
 }

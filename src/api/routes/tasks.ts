@@ -92,7 +92,7 @@ const list =
       const sortValue = query.sort.endsWith('created_at') ? last.createdAt : last.updatedAt;
       linkNext(request, response, encodeCursor([query.sort, sortValue, last.id]));
     }
-    response.type('json').send(page.json);
+    await deps.answers.sendPage(response, page.json);
   };
 
 type Place = [sort: string, sortValue: string, id: string];
