@@ -78,7 +78,7 @@ export const ERROR_KINDS = {
     title: 'The feed cannot be continued from this cursor',
     isRetryable: false,
     advice:
-      'Bootstrap: read the feed without a cursor to its end, then drop the local tasks that it did not list, keeping edits that were not pushed yet.',
+      'Bootstrap: read the feed without a cursor to its end, then replace the local records by what it listed, keeping edits that were not pushed yet.',
   },
   precondition_failed: {
     status: 412,

@@ -66,7 +66,7 @@ const COMPACTED = 'deletions after it were compacted';
 function expired(why: string): ApiError {
   return new ApiError(
     'cursor_expired',
-    `The feed cannot be continued from this cursor: ${why}. Bootstrap without a cursor, then drop the local tasks that it did not list, keeping edits that were not pushed yet.`,
+    `The feed cannot be continued from this cursor: ${why}. Bootstrap without a cursor, then replace the local records by what it listed, keeping edits that were not pushed yet.`,
   );
 }
 

@@ -1,4 +1,4 @@
-// The README's curl examples, run in their order against what `npm start` starts, with the answers that stand below them. In an answer
+// The curl examples of README.md and docs/protocol.md, run in their order against what `npm start` starts, with the answers that stand below them. In an answer
 // "..." matches anything, and a key "..." any further keys.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { createTestFolder } from '../support/folders.js';
 import { startLauncher, waitForBanner } from '../support/launcher.js';
 import { freePort } from '../support/ports.js';
 
-const README = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+const readDocument = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 
 interface Example {
   command: string;
@@ -17,8 +17,8 @@ interface Example {
 }
 
 /** Each ```bash block that calls curl, with the ```jsonc block that follows it: its first line is `// <status>`. */
-function readExamples(): Example[] {
-  const blocks = [...README.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
+function readExamples(path: string): Example[] {
+  const blocks = [...readDocument(path).matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
     language,
     text,
   }));
@@ -82,38 +82,43 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-describe(`the README's curl examples, queue on ${testBackend}`, () => {
-  const examples = readExamples();
-  let port: number;
-  let stop: () => Promise<unknown>;
+for (const [path, count] of [
+  ['README.md', 6],
+  ['docs/protocol.md', 3],
+] as const) {
+  describe(`the curl examples of ${path}, queue on ${testBackend}`, () => {
+    const examples = readExamples(path);
+    let port: number;
+    let stop: () => Promise<unknown>;
 
-  before(async () => {
-    const folder = createTestFolder('readme');
-    port = await freePort();
-    const launcher = startLauncher({ dataDir: folder.path, port, backend: testBackend });
-    stop = async () => {
-      await launcher.stop();
-      await folder.remove();
-    };
-    await waitForBanner(launcher);
-    await waitForWorker(port);
-  });
-
-  after(() => stop());
-
-  it('are there', () => {
-    expect(examples).to.have.length.above(5);
-  });
-
-  for (const { command, status, answer } of examples) {
-    it(titleOf(command), async () => {
-      const response = await fetch(requestOf(command, port));
-      const actual: unknown = JSON.parse(await response.text());
-      expect(maskLike(answer, actual)).to.deep.equal(answer);
-      expect(response.status).to.equal(status);
+    before(async () => {
+      const folder = createTestFolder('readme');
+      port = await freePort();
+      const launcher = startLauncher({ dataDir: folder.path, port, backend: testBackend });
+      stop = async () => {
+        await launcher.stop();
+        await folder.remove();
+      };
+      await waitForBanner(launcher);
+      await waitForWorker(port);
     });
-  }
-});
+
+    after(() => stop());
+
+    it('are there', () => {
+      expect(examples).to.have.length.at.least(count);
+    });
+
+    for (const { command, status, answer } of examples) {
+      it(titleOf(command), async () => {
+        const response = await fetch(requestOf(command, port));
+        const actual: unknown = JSON.parse(await response.text());
+        expect(maskLike(answer, actual)).to.deep.equal(answer);
+        expect(response.status).to.equal(status);
+      });
+    }
+  });
+}
 
 /** The banner waits for the API alone. */
 async function waitForWorker(port: number): Promise<void> {

@@ -10,7 +10,7 @@ import { type Database, openDatabase } from '../../src/storage/database.js';
 import { startWorker } from '../../workers/startWorker.js';
 import { forgetCleanup, registerCleanup } from './cleanup.js';
 import { requireSharedRedis, testBackend } from './environment.js';
-import { createTestDatabase } from './postgres.js';
+import { createTestDatabase, type TestDatabase } from './postgres.js';
 import { uniquePrefix } from './redis.js';
 
 export interface Answer {
@@ -47,6 +47,7 @@ const migrateTemplate = (url: string) => migrateDatabase(url, loadConfig({ LOG_L
  * @param options.nowMs the server's clock
  * @param options.prepare called with the database before anything is started on it; returns settings
  * @param options.env settings beside the addresses
+ * @param options.database one that is there already, and stays; else it has its own
  */
 export async function startSystem(
   file: string,
@@ -56,9 +57,10 @@ export async function startSystem(
     env?: Record<string, string>;
     redisUrl?: string;
     prepare?: (databaseUrl: string) => Promise<Record<string, string> | undefined>;
+    database?: TestDatabase;
   } = {},
 ): Promise<System> {
-  const testDatabase = await createTestDatabase(file, migrateTemplate);
+  const testDatabase = options.database ?? (await createMigratedDatabase(file));
   const prepared = await options.prepare?.(testDatabase.url);
   const config = loadConfig({
     NODE_ENV: 'test',
@@ -116,12 +118,15 @@ export async function startSystem(
       forgetCleanup(system);
       for (const part of parts.reverse()) await part.run('the test is over');
       await database.close();
-      await testDatabase.drop();
+      if (options.database === undefined) await testDatabase.drop();
     },
   };
   registerCleanup(system, system.stop);
   return system;
 }
+
+/** @param file `import.meta.url` of the test file */
+export const createMigratedDatabase = (file: string) => createTestDatabase(file, migrateTemplate);
 
 /** Polls until `check` returns something, at most `limitMs`. For states that nothing announces. */
 export async function eventually<Value>(

@@ -12,6 +12,7 @@ const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const documents = [
   'README.md',
   'CHANGELOG.md',
+  'examples/README.md',
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name)),
