@@ -84,7 +84,9 @@ function clientTimeOf({ data }: LoggedOperation): string | null {
 
 function correctionOf(operation: OperationWithContext): ClockCorrection | undefined {
   const written = parseTimestamp(clientTimeOf(operation) ?? '');
-  return written === undefined ? undefined : findCorrection(written, operation.updatedAt, operation.skewMs);
+  return written === undefined
+    ? undefined
+    : findCorrection(written, operation.updatedAt, operation.skewMs, operation.createdAt);
 }
 
 function storyOf(operation: OperationWithContext, correction: ClockCorrection | undefined): OperationStory {

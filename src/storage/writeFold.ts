@@ -25,10 +25,11 @@ export const WRITE_FOLD = lookup(
     field_versions = excluded.field_versions
 ), settled AS (
   UPDATE sync_queue q SET status = COALESCE(o.status, 'synced'), outcome = o.outcome, seq = o.seq, error = o.error, last_attempted_at = $4::timestamptz,
+    updated_at = COALESCE(o."movedTo", q.updated_at),
     next_attempt_at = NULL, field_outcomes = o.fields, outcome_code = o.code, lost_to_client_id = o."lostToClientId",
     lost_to_op_id = o."lostToOpId", lost_to_updated_at = o."lostToUpdatedAt", field_winners = o."fieldWinners",
     brought_back = COALESCE(o."broughtBack", false)
-  FROM jsonb_to_recordset($3::jsonb) AS o(w text, id bigint, status text, error text, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
+  FROM jsonb_to_recordset($3::jsonb) AS o(w text, id bigint, status text, error text, "movedTo" timestamptz, outcome text, seq bigint, fields jsonb, code text, "lostToClientId" text,
     "lostToOpId" text, "lostToUpdatedAt" timestamptz, "fieldWinners" jsonb, "broughtBack" boolean)
   WHERE q.workspace_id = o.w AND q.id = o.id
 )
@@ -47,11 +48,12 @@ export function foldBind(workspaceId: string, folded: FoldResult<QueuedOperation
 /** What WRITE_FOLD reads of a settled operation; what is undefined is left out of its JSON and becomes NULL. */
 function settledRow(
   w: string,
-  { operation, outcome, seq, fields, code, lostTo, fieldWinners, broughtBack }: Settled<QueuedOperation>,
+  { operation, isMoved, outcome, seq, fields, code, lostTo, fieldWinners, broughtBack }: Settled<QueuedOperation>,
 ) {
   return {
     w,
     id: operation.queueId,
+    movedTo: isMoved ? operation.updatedAt : undefined,
     outcome,
     seq,
     fields,

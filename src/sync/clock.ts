@@ -52,21 +52,31 @@ export interface ClockCorrection {
   isShifted: boolean;
   /** True if the time lay in the future, after a shift if there was one, and the server's was taken. */
   isClamped: boolean;
+  /** True if the time was moved behind an operation that the device had sent before. */
+  isMoved: boolean;
 }
 
 /**
  * Compares an effective time with the time as it was written.
  * @param written canonical
  * @param skewMs the skew of the batch that brought it, as fixEffectiveTimes returned it
+ * @param acceptedAt server time at which the batch arrived, canonical
  * @returns undefined if the time was kept
  */
-export function findCorrection(written: string, effective: string, skewMs: number | null): ClockCorrection | undefined {
+export function findCorrection(
+  written: string,
+  effective: string,
+  skewMs: number | null,
+  acceptedAt: string,
+): ClockCorrection | undefined {
   if (written === effective) return undefined;
   const adjustedMs = Number(toMicros(effective) - toMicros(written)) / 1_000;
   const isShifted = skewMs !== null && Math.abs(skewMs) >= Number(SKEW_TOLERANCE_MICROS / 1_000n);
   // skewMs lost its microseconds, so a time that was only shifted may miss it by less than one millisecond.
-  const isClamped = !isShifted || Math.abs(adjustedMs + skewMs) >= 1;
-  return { skewMs, adjustedMs, isShifted, isClamped };
+  const deviates = !isShifted || Math.abs(adjustedMs + skewMs) >= 1;
+  // The server's time is at least that of the batch.
+  const isClamped = deviates && effective >= acceptedAt;
+  return { skewMs, adjustedMs, isShifted, isClamped, isMoved: deviates && !isClamped };
 }
 
 /** The effective time of a direct write: server time, but never older than the task it changes. */

@@ -116,12 +116,15 @@ function tellPending({ retryCount, error, lastAttemptedAt }: OperationStory, whe
 
 function tellCorrection({ correction, clientId }: OperationStory): string {
   if (correction === undefined) return '';
-  const { skewMs, adjustedMs, isShifted, isClamped } = correction;
+  const { skewMs, adjustedMs, isShifted, isClamped, isMoved } = correction;
+  const moved = `it counts as later than an edit that ${clientId} had sent before, which would have had its time`;
+  if (isMoved && !isShifted) return `; ${moved}`;
   if (!isShifted || skewMs === null) {
     return `; the time that ${clientId} gave lay ${describeDuration(adjustedMs)} in the future and was set to the server's`;
   }
   const side = skewMs > 0 ? 'ahead' : 'behind';
   const shifted = `; ${clientId}'s clock was ${describeDuration(skewMs)} ${side} and was corrected`;
+  if (isMoved) return `${shifted}; ${moved}`;
   return isClamped ? `${shifted}, and as the time still lay in the future, the server's was taken` : shifted;
 }
 

@@ -3,6 +3,7 @@
 // folded by foldOperations, which counts seq (I3).
 import { findLosses, type Losses } from './losses.js';
 import { createdFieldVersions, type FieldOutcomes, mergeFields } from './mergeFields.js';
+import { createOwnOrder, type EarlierOperation } from './ownOrder.js';
 import { setFields, type Task, type TaskFields, versionOf } from './task.js';
 import { compareVersions, type Version } from './version.js';
 
@@ -30,6 +31,10 @@ export interface AcceptedOperation extends Version {
   failedCreateId?: number;
   /** A create under an id that is another task's server_id: it would take that task's address over. */
   isIdTaken?: true;
+  /** The time as its device wrote it; null where it wrote none, and undefined for what no device wrote. */
+  writtenAt?: string | null;
+  /** Operations of the same client on the same task that were sent before, as far as they may be in its way. */
+  sentBefore?: readonly EarlierOperation[];
 }
 
 /** A task without what only the server's bookkeeping knows. */
@@ -71,9 +76,10 @@ export function mergeOperation(
   return { outcome: 'success', changed: write(operation, task, task.createdAt) };
 }
 
-/** The same version is the same operation: some field, or the task, shows it. */
+/** Some field, or the task, shows it. Its time may have been moved when it was applied, never back. */
 function isInAlready(task: Task, operation: AcceptedOperation): boolean {
-  const isIt = (version: Version) => compareVersions(operation, version) === 0;
+  const isIt = ({ clientId, opId, updatedAt }: Version) =>
+    clientId === operation.clientId && opId === operation.opId && operation.updatedAt <= updatedAt;
   return isIt(versionOf(task)) || (task.fieldVersions !== null && Object.values(task.fieldVersions).some(isIt));
 }
 
@@ -84,9 +90,9 @@ function create(operation: AcceptedOperation, strategy: ConflictStrategy): Merge
 
 /** A stub stands for a task that is gone for good: only a create from after its deletion makes a task under its id, a new one. */
 function mergeIntoStub(stub: Task, operation: AcceptedOperation, strategy: ConflictStrategy): MergeResult {
-  const order = compareVersions(operation, versionOf(stub));
   // The deletion itself, met again after its log row was pruned.
-  if (order === 0 && operation.kind === 'delete') return { outcome: 'success' };
+  if (operation.kind === 'delete' && isInAlready(stub, operation)) return { outcome: 'success' };
+  const order = compareVersions(operation, versionOf(stub));
   if (order <= 0 || operation.kind !== 'create') return { outcome: 'conflict', code: 'deleted_remotely' };
   return { outcome: 'success', changed: create(operation, strategy) };
 }
@@ -125,7 +131,10 @@ export interface FoldInput<Op extends AcceptedOperation> {
 
 /** What it lost to, too: written down now, because the task goes on changing. */
 export interface Settled<Op extends AcceptedOperation> extends Losses {
+  /** With the effective time that decided. */
   operation: Op;
+  /** Its time was moved behind an operation that its client had sent before. */
+  isMoved?: true;
   outcome: Outcome;
   /** Null where there was no effect. */
   seq: number | null;
@@ -152,11 +161,16 @@ export function foldOperations<Op extends AcceptedOperation>(input: FoldInput<Op
   const tasks = new Map(input.tasks);
   const changed = new Map<string, Task>();
   let seq = input.seq;
-  const settled = input.operations.map((operation): Settled<Op> => {
+  const ownOrder = createOwnOrder();
+  const settled = input.operations.map((sent): Settled<Op> => {
+    const operation = ownOrder.place(sent);
     const current = tasks.get(operation.taskId);
     const result = mergeOperation(current, operation, input.strategy);
     const { changed: merged, outcome, fields, code } = result;
     const each: Settled<Op> = { operation, outcome, seq: null };
+    if (operation !== sent) each.isMoved = true;
+    // What had no place in the task has none in its client's order.
+    if (outcome !== 'not_found' && code === undefined) ownOrder.add(operation);
     if (fields !== undefined) each.fields = fields;
     if (code !== undefined) each.code = code;
     Object.assign(each, findLosses(current, operation, result, input.strategy));

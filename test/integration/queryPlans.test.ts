@@ -359,6 +359,22 @@ describe('query plans', () => {
     await database.sequelize.query('VACUUM ANALYZE sync_queue');
   });
 
+  it('looks back two hundred operations for what a client sent before, and only where the task is not older', async () => {
+    const { database } = system;
+    const apply = { workspaceId: WORKSPACE, upTo: COUNT, limit: 10, now: () => NOW, newServerId: newUuid };
+    for (const [time, mostRows] of [
+      ["'2027-03-01T11:00:00Z'", 5_000],
+      [`'${NOW}'::timestamptz + interval '1 hour'`, 100],
+    ] as const) {
+      await database.sequelize.query(
+        `UPDATE sync_queue SET status = CASE WHEN id > ${COUNT - 10} THEN 'pending' ELSE 'synced' END, outcome = 'success', seq = NULL,
+           operation = 'update', updated_at = ${time}, next_attempt_at = NULL, task_id = 'task-' || (CASE WHEN id > 50000 THEN 901 ELSE id END)`,
+      );
+      await database.sequelize.query('VACUUM ANALYZE sync_queue');
+      await expectIndexed(async () => expect((await applyPending(database, apply)).settled).to.equal(10), mostRows);
+    }
+  });
+
   it('marks the start of an attempt', async () => {
     const { database } = system;
     const others = `INSERT INTO apply_starts (workspace_id, last_id) SELECT 'w' || n, n FROM generate_series(1, 10000) AS n`;

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { findCorrection, fixEffectiveTimes } from '../../src/sync/clock.js';
 import { explainOperation, type OperationStory } from '../../src/sync/explain.js';
-import { toMicros } from '../../src/sync/timestamp.js';
+import { fromMicros, toMicros } from '../../src/sync/timestamp.js';
 import { describeDuration, quote, tellTimes } from '../../src/sync/wording.js';
 import { at } from '../support/merge.js';
 
@@ -34,7 +34,7 @@ function story(changes: Partial<OperationStory>): OperationStory {
   };
 }
 
-const ahead = { skewMs: 2_399_999, adjustedMs: -2_399_999, isShifted: true, isClamped: false };
+const ahead = { skewMs: 2_399_999, adjustedMs: -2_399_999, isShifted: true, isClamped: false, isMoved: false };
 const failed = { status: 'error' as const, error: 'value too long.\n' };
 const pending = { status: 'pending' as const, lastAttemptedAt: null };
 
@@ -266,8 +266,13 @@ const sentences: [what: string, Partial<OperationStory>, sentence: string][] = [
   ],
   [
     'a time in the future',
-    { seq: 7, correction: { skewMs: null, adjustedMs: -600_000, isShifted: false, isClamped: true } },
+    { seq: 7, correction: { skewMs: null, adjustedMs: -600_000, isShifted: false, isClamped: true, isMoved: false } },
     "'Buy milk' from phone-1 at 10:25 was applied; the time that phone-1 gave lay 10 min in the future and was set to the server's.",
+  ],
+  [
+    'a time that an edit before it had as well',
+    { seq: 7, correction: { skewMs: null, adjustedMs: 0.001, isShifted: false, isClamped: false, isMoved: true } },
+    "'Buy milk' from phone-1 at 10:25 was applied; it counts as later than an edit that phone-1 had sent before, which would have had its time.",
   ],
 ];
 
@@ -323,32 +328,42 @@ describe('explain: what became of a time', () => {
       'shifted, by microseconds as well',
       at(50),
       '2026-01-01T11:10:00.000900Z',
-      { skewMs: 2_400_000, adjustedMs: -2_400_000.9, isShifted: true, isClamped: false },
+      { skewMs: 2_400_000, adjustedMs: -2_400_000.9, isShifted: true, isClamped: false, isMoved: false },
     ],
-    ['shifted forward', at(10), at(20), { skewMs: -600_000, adjustedMs: 600_000, isShifted: true, isClamped: false }],
+    [
+      'shifted forward',
+      at(10),
+      at(20),
+      { skewMs: -600_000, adjustedMs: 600_000, isShifted: true, isClamped: false, isMoved: false },
+    ],
     [
       'shifted and still in the future',
       at(55),
       at(40),
-      { skewMs: 600_000, adjustedMs: -1_500_000, isShifted: true, isClamped: true },
+      { skewMs: 600_000, adjustedMs: -1_500_000, isShifted: true, isClamped: true, isMoved: false },
     ],
     [
       'in the future, without a device clock',
       at(40),
       undefined,
-      { skewMs: null, adjustedMs: -600_000, isShifted: false, isClamped: true },
+      { skewMs: null, adjustedMs: -600_000, isShifted: false, isClamped: true, isMoved: false },
     ],
     [
       'in the future, with a device clock that is right',
       at(40),
       at(30),
-      { skewMs: 0, adjustedMs: -600_000, isShifted: false, isClamped: true },
+      { skewMs: 0, adjustedMs: -600_000, isShifted: false, isClamped: true, isMoved: false },
     ],
   ];
+  it('moved behind an operation that was sent before', () => {
+    const moved = '2026-01-01T10:10:00.000001Z';
+    const expected = { skewMs: null, adjustedMs: 0.001, isShifted: false, isClamped: false, isMoved: true };
+    expect(findCorrection(at(10), moved, null, at(30))).to.deep.equal(expected);
+  });
   for (const [what, written, device, expected] of cases) {
     it(what, () => {
       const { times, skewMs = null } = fixEffectiveTimes([written], device, server, server);
-      expect(findCorrection(written, times[0] ?? '', skewMs)).to.deep.equal(expected);
+      expect(findCorrection(written, times[0] ?? '', skewMs, fromMicros(server))).to.deep.equal(expected);
     });
   }
 });
