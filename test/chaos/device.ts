@@ -29,6 +29,8 @@ export interface DeviceOptions {
 }
 
 const ITEMS_MAX = 200;
+/** What a Location is relative to; whichever api is asked then. */
+const BATCH_ADDRESS = 'http://api/api/sync/batch';
 const FINAL = ['success', 'conflict', 'exists', 'not_found', 'error'];
 /** The protocol's advice ends at 60 s; here a device that came late would hide how fast the server recovered. */
 const BACKOFF_CAP_MS = 4_000;
@@ -147,7 +149,8 @@ export function createDevice(options: DeviceOptions) {
     if (prefer === 'respond-async') options.onAccepted(answer.tookMs);
     take(sent, answer);
     if (answer.status === 202) {
-      location = answer.headers.location;
+      const { location: relative } = answer.headers;
+      location = relative === undefined ? undefined : new URL(relative, BATCH_ADDRESS).pathname;
       polled = sent;
     }
   }
