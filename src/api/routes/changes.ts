@@ -16,7 +16,7 @@ const PAGE_MAX = 5_000;
 const WAIT_MAX_S = 30;
 const LINES = 'application/x-ndjson';
 /** Changes that a stream of lines reads at once: the server holds two such pages in memory for it. */
-const LINES_FORM = { limit: 250, maxBytes: 262_144, separator: '\n', terminator: '\n' };
+const LINES_FORM = { limit: 250, maxBytes: 1_048_576, separator: '\n', terminator: '\n' };
 
 export const changesQuery = Joi.object<{ cursor?: string; limit: number; wait: number; bucket?: number }>({
   cursor: Joi.string().max(256),
