@@ -47,6 +47,8 @@ export function createFeedCopy(violate: (what: string) => void) {
     has: (id: string) => tasks.has(id),
     bootstraps: () => bootstraps,
     cursor: () => cursor,
+    /** Tombstones included. */
+    all: () => [...tasks.values()],
     /** Live tasks, by id. */
     live: () => liveTasks(tasks.values()),
   };

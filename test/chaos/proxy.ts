@@ -20,6 +20,8 @@ export interface TcpProxy {
   forgetHalfOpen(): void;
   /** Resets the connections that are open. @returns how many there were */
   resetOpen(): number;
+  /** New connections go to another server, as when an address is moved. */
+  leadTo(targetUrl: string): void;
   /** How many connections are open. */
   openCount(): number;
   close(): Promise<void>;
@@ -33,7 +35,8 @@ export interface TcpProxy {
 export async function startProxy(targetUrl: string, seed: number): Promise<TcpProxy> {
   const parsed = new URL(targetUrl);
   const isPostgres = parsed.protocol.startsWith('postgres');
-  const target = { host: parsed.hostname, port: Number(parsed.port || (isPostgres ? 5432 : 6379)) };
+  const targetOf = ({ hostname, port }: URL) => ({ host: hostname, port: Number(port || (isPostgres ? 5432 : 6379)) });
+  let target = targetOf(parsed);
   const counts: Counts = { connections: 0, resets: 0, swallowed: 0, commitsLost: 0 };
   const random = createRandom(seed);
   const open = new Set<ProxyConnection>();
@@ -78,6 +81,9 @@ export async function startProxy(targetUrl: string, seed: number): Promise<TcpPr
       const count = open.size;
       for (const connection of [...open]) connection.reset();
       return count;
+    },
+    leadTo(url) {
+      target = targetOf(new URL(url));
     },
     openCount: () => open.size,
     async close() {

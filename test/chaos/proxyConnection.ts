@@ -1,5 +1,4 @@
 // One connection through the proxy: two directions, each with its own delay and pace, and the ways in which it can go wrong.
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type CommitWatch, createCommitWatch } from './commitWatch.js';
 
@@ -106,7 +105,9 @@ export function joinSockets(client: Socket, options: ConnectionOptions): ProxyCo
   server?.once('close', () => {
     if (!isHalfOpen && toClient?.isIdle() !== false) client.destroy();
   });
-  const closed = Promise.all([client, server].map((socket) => socket === undefined || once(socket, 'close'))).then(
+  // Not events.once: that rejects for a server that refuses the connection.
+  const closing = (socket: Socket) => new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const closed = Promise.all(server === undefined ? [closing(client)] : [closing(client), closing(server)]).then(
     () => undefined,
   );
   return {

@@ -1,10 +1,13 @@
 // PostgreSQL and Redis of one scenario, in its folder: real servers that can be stopped in every way, killed included, and started again at
 // the same address. PostgreSQL keeps fsync and synchronous_commit on: what is lost here would be lost in production.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import type { Child } from '../../src/embedded/child.js';
 import { startPostgres } from '../../src/embedded/postgres.js';
+import { findPostgresBinaries } from '../../src/embedded/postgresBinaries.js';
+import { choosePostgresHost } from '../../src/embedded/postgresHost.js';
 import { findRedis, type RedisProgram, startRedis } from '../../src/embedded/redis.js';
 import { forgetCleanup, registerCleanup } from '../support/cleanup.js';
 import { plainEnvironment } from '../support/environment.js';
@@ -28,13 +31,60 @@ export interface ChaosServer {
   stop(): Promise<void>;
 }
 
+export interface ChaosPostgres extends ChaosServer {
+  /** Where its data is. */
+  dataFolder: string;
+}
+
 /** Starts PostgreSQL with its data in `folder`/database. */
-export async function startChaosPostgres(folder: string, signal: AbortSignal): Promise<ChaosServer> {
+export async function startChaosPostgres(folder: string, signal: AbortSignal): Promise<ChaosPostgres> {
   const dataDir = join(folder, 'database');
   makeFolder(dataDir);
+  return startPostgresIn(dataDir, signal);
+}
+
+/**
+ * Starts a standby of a running server, with its data in `folder`/standby. The base backup is taken over SQL: the binaries that npm brings have
+ * no pg_basebackup.
+ * @param wayToPrimary its address as the standby is to reach it
+ */
+export async function startStandby(
+  folder: string,
+  primary: ChaosPostgres,
+  wayToPrimary: string,
+  signal: AbortSignal,
+): Promise<ChaosPostgres> {
+  const dataDir = join(folder, 'standby');
+  makeFolder(dataDir);
+  cpSync(join(dirname(primary.dataFolder), 'postgres.password'), join(dataDir, 'postgres.password'));
+  const { dataFolder } = choosePostgresHost({ binaries: findPostgresBinaries(), dataDir });
+  const admin = new Client({ connectionString: primary.url });
+  await admin.connect();
+  try {
+    // Both in one session, which is what makes it a backup.
+    await admin.query("SELECT pg_backup_start('standby', true)");
+    cpSync(primary.dataFolder, dataFolder, { recursive: true, filter: (path) => !NOT_COPIED.test(path) });
+    for (const each of ['pg_wal', 'pg_wal/archive_status']) mkdirSync(join(dataFolder, each), { mode: 0o700 });
+    const { rows } = await admin.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)');
+    writeFileSync(join(dataFolder, 'backup_label'), rows[0]?.labelfile ?? '', { mode: 0o600 });
+  } finally {
+    await admin.end();
+  }
+  const { hostname, port, username, password } = new URL(wayToPrimary);
+  const way = `host=${hostname} port=${port} user=${username} password=${password} sslmode=disable`;
+  appendFileSync(join(dataFolder, 'postgresql.auto.conf'), `primary_conninfo = '${way}'\n`);
+  writeFileSync(join(dataFolder, 'standby.signal'), '', { mode: 0o600 });
+  return startPostgresIn(dataDir, signal);
+}
+
+/** What a server writes anew, and what it would take for that of the other one. */
+const NOT_COPIED = /\/(pg_wal|postmaster\.(pid|opts)|pg_internal\.init)(\/|$)/;
+
+async function startPostgresIn(dataDir: string, signal: AbortSignal): Promise<ChaosPostgres> {
   const server = await startPostgres({ ...common(dataDir, 'postgres.log', signal), maxConnections: MAX_CONNECTIONS });
   const answers = () => queryDatabase(server.url, 'SELECT 1').then(() => true);
-  return asServer(server.url, server.child, server.restart, answers);
+  const { dataFolder } = server;
+  return Object.assign(asServer(server.url, server.child, server.restart, answers), { dataFolder });
 }
 
 /** Starts Redis with its data in `folder`/redis. */

@@ -7,7 +7,7 @@ import { migrateDatabase } from '../../src/migrateDatabase.js';
 import { freePort } from '../support/ports.js';
 import { startProcess, type TestProcess } from '../support/processes.js';
 import type { ScenarioContext } from './scenario.js';
-import { type ChaosServer, startChaosPostgres, startChaosRedis } from './servers.js';
+import { type ChaosPostgres, type ChaosServer, startChaosPostgres, startChaosRedis } from './servers.js';
 
 /** A place for one process; it has had several when it was killed. */
 export interface Place {
@@ -44,10 +44,10 @@ export interface StackOptions {
 }
 
 export interface Stack {
-  postgres: ChaosServer;
+  postgres: ChaosPostgres;
   /** Undefined where the queue is in PostgreSQL, or where it is missing on purpose. */
   redis: ChaosServer | undefined;
-  /** Of the database itself, for the check. */
+  /** Of the database itself, for the check; another one when the address was moved. */
   databaseUrl: string;
   places: Place[];
   apis(): Place[];

@@ -6,6 +6,7 @@ import { createLogger } from '../../src/logger.js';
 import { removeAbandoned } from '../../src/queue/abandoned.js';
 import { createWakeUpPublisher } from '../../src/queue/wakeUps.js';
 import { readIncarnation } from '../../src/storage/readChanges.js';
+import { forgetCleanup, registerCleanup } from '../support/cleanup.js';
 import { requireSharedRedis, testBackend } from '../support/environment.js';
 import { openEventStream, type StreamEvent } from '../support/eventStream.js';
 import { createItem } from '../support/operations.js';
@@ -113,6 +114,7 @@ describe('a backup that is restored under running processes', () => {
     const system = await startSystem(import.meta.url, { workers: 2, env: BY_JOBS_ALONE });
     await write(system, ...ids('kept', 3));
     const backup = await takeBackup(system.config.database.url ?? '');
+    registerCleanup(backup, backup.drop);
     await eventually(async () => (await system.request('GET', '/health/ready')).status === 200);
     const followed = await openStream(system);
     await eventually(() => write(system, ...ids('lost', 5)).then(() => true));
@@ -136,6 +138,8 @@ describe('a backup that is restored under running processes', () => {
     expect((await system.request('GET', '/health')).body.status).to.equal('ok');
     fresh.stream.close();
     await system.stop();
+    forgetCleanup(backup);
+    await backup.drop();
   });
 });
 

@@ -3,8 +3,6 @@ import { createLogger } from '../../src/logger.js';
 import type { Database } from '../../src/storage/database.js';
 import { readIncarnation } from '../../src/storage/readChanges.js';
 import { createTimeLine, type TimeLine } from '../../src/timeLine.js';
-import { registerCleanup } from './cleanup.js';
-import { requireDatabaseServer } from './environment.js';
 import { queryDatabase } from './postgres.js';
 
 const logger = createLogger({ level: 'error', process: 'test' });
@@ -33,12 +31,16 @@ export async function rewind(database: Database, seq: number, { identity = true 
 export interface Backup {
   /** Puts it in the place of the database, under whatever is connected to that. */
   restore(): Promise<void>;
+  /** Removes what is left of it, and of the database whose place it took. */
+  drop(): Promise<void>;
 }
 
 /** A copy of a database as it is now, as a dump would be. */
 export async function takeBackup(url: string): Promise<Backup> {
-  const server = requireDatabaseServer();
-  const name = new URL(url).pathname.slice(1);
+  const address = new URL(url);
+  const name = address.pathname.slice(1);
+  address.pathname = '/postgres';
+  const server = address.href;
   const [copy, lost] = [`${name}_copy`, `${name}_lost`];
   const run = (statement: string) => queryDatabase(server, statement);
   /** Nobody may be connected to a database that is copied or renamed. */
@@ -48,12 +50,11 @@ export async function takeBackup(url: string): Promise<Backup> {
     await work();
     await run(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
   };
-  const drop = async () => {
-    for (const each of [copy, lost]) await run(`DROP DATABASE IF EXISTS ${each} WITH (FORCE)`);
-  };
-  registerCleanup({}, drop);
   await alone(() => run(`CREATE DATABASE ${copy} TEMPLATE ${name}`));
   return {
+    async drop() {
+      for (const each of [copy, lost]) await run(`DROP DATABASE IF EXISTS ${each} WITH (FORCE)`);
+    },
     restore: () =>
       alone(async () => {
         await run(`ALTER DATABASE ${name} RENAME TO ${lost}`);

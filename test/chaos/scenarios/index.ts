@@ -23,6 +23,8 @@ import { redisClients, redisDown, redisNever } from './redisFaults.js';
 import { rollingDeploy } from './rollingDeploy.js';
 import { slowClients } from './slowClients.js';
 import { soak } from './soak.js';
+import { laggingStandby, restoredBackup } from './takeovers.js';
+import { twoInstallations } from './twoInstallations.js';
 import { zombieWorker } from './zombieWorker.js';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -52,5 +54,8 @@ export const SCENARIOS: readonly Scenario[] = [
   fuzz,
   slowClients,
   logCanaries,
+  laggingStandby,
+  restoredBackup,
+  twoInstallations,
   clockJumps,
 ];
