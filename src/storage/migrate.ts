@@ -11,8 +11,8 @@ import * as fieldWinners from './migrations/0005_field_winners.js';
 import * as taskLists from './migrations/0006_task_lists.js';
 import * as applyStarts from './migrations/0007_apply_starts.js';
 import * as unsettledByStatus from './migrations/0008_unsettled_by_status.js';
-import * as putOff from './migrations/0010_put_off.js';
-import * as compactionClock from './migrations/0011_compaction_clock.js';
+import * as putOff from './migrations/0009_put_off.js';
+import * as compactionClock from './migrations/0010_compaction_clock.js';
 
 /** Applied in this order, which is that of their names. */
 const MIGRATIONS = [

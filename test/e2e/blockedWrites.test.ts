@@ -51,12 +51,15 @@ describe('workers that are killed while their writes are blocked', () => {
     ['the log', 'LOCK TABLE sync_queue IN SHARE ROW EXCLUSIVE MODE'],
     ['one task', "SELECT id FROM tasks WHERE id = 'locked' FOR UPDATE"],
   ] as const) {
-    it(`fail nothing: ${what}`, async () => {
+    it(`fail nothing: ${what}`, async function () {
+      this.timeout(180_000);
       await system.request('POST', '/api/tasks', { id: 'locked', title: 'Locked' });
       const items = [updateItem('locked', { title: 'Innocent' }), createItem(newId('a')), createItem(newId('b'))];
       await system.push(items, {}, async);
       await system.database.select("UPDATE sync_queue SET created_at = created_at - interval '1 minute'", []);
       await system.database.transaction(async (transaction) => {
+        // Four workers have to start and be killed while it holds the lock.
+        await system.database.select('SET LOCAL idle_in_transaction_session_timeout = 0', [], transaction);
         await system.database.select(lock, [], transaction);
         for (let kill = 0; kill < KILLS; kill += 1) await killBlocked(startWorker());
       });

@@ -3,7 +3,7 @@
 // write none, and asking one empty page is all that the others pay. The first predicate names no status, so that no index of unsettled
 // operations looks like another way. Building reads the log twice, and keeps its writers waiting meanwhile.
 
-export const name = '0010_put_off';
+export const name = '0009_put_off';
 
 export const up = `
 CREATE INDEX sync_queue_put_off ON sync_queue (workspace_id, task_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
