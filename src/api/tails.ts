@@ -84,6 +84,8 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
   const news = createNews(waiter.wakeAll);
 
   const head = () => buffer.at(-1)?.seq ?? floor;
+  /** What one is reading for all counts as news to the others: nobody tells them when it is there. */
+  const hasNews = () => reading !== undefined || news.isThere();
   const isOver = () => isReplaced || timeLine.current() !== incarnation;
 
   function requireCurrent() {
@@ -124,7 +126,7 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
 
   async function after(seq: number, liveUntil: number): Promise<TaskView[]> {
     requireCurrent();
-    if (seq >= head() && news.isThere()) {
+    if (seq >= head() && hasNews()) {
       // One read for all streams that were woken together.
       reading ??= readOn().finally(() => {
         reading = undefined;
@@ -172,7 +174,7 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
       news.close();
     },
     async wait(seq: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
-      if (isOver() || head() > seq || news.isThere()) return;
+      if (isOver() || head() > seq || hasNews()) return;
       const watch = waiter.watch(workspaceId, seq + 1);
       try {
         await watch.next(timeoutMs, signal);

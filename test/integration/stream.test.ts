@@ -85,6 +85,19 @@ describe('the stream', () => {
     await stream.close();
   });
 
+  it('brings each change to all that follow a workspace at once, whichever of them reads it (I6)', async () => {
+    const streams = await Promise.all([open(), open(), open()]);
+    await eventually(() => streams.every((stream) => stream.events.length > 0));
+    // Nothing but the change itself wakes them: no progress of a batch, and no look at whether they are still wanted, which comes after 15 s.
+    for (const [round, title] of ['first', 'second', 'third'].entries()) {
+      const method = round === 0 ? 'POST' : 'PATCH';
+      const path = round === 0 ? '/api/tasks' : '/api/tasks/shared-1';
+      await system.request(method, path, round === 0 ? { id: 'shared-1', title } : { title });
+      await eventually(() => streams.every((stream) => stream.changes().at(-1)?.data.task.title === title), 10_000);
+    }
+    await Promise.all(streams.map((stream) => stream.close()));
+  });
+
   it('tells how far a batch is', async () => {
     const stream = await open();
     await eventually(() => stream.events.length > 0);
