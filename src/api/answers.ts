@@ -1,6 +1,6 @@
 // Sending long answers (I8): in slices, each when the one before was taken, so that a reader who takes nothing, or next to nothing, is found and
 // cut; and counted together, so that readers who are slow do not fill the memory of this process.
-import type { ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Response } from 'express';
 import { ApiError } from '../errors.js';
 
@@ -66,8 +66,6 @@ export function createAnswers({ unreadMaxBytes, stallMs }: AnswerLimits, onRefus
       await write(response.set('Content-Length', String(length)), typeof json === 'string' ? Buffer.from(json) : json)
     )
       response.end();
-    // The rest of it: Node cuts what moves no byte for so long.
-    if (response.writableLength > 0) response.setTimeout(stallMs);
   }
 
   return {
@@ -87,6 +85,15 @@ export function createAnswers({ unreadMaxBytes, stallMs }: AnswerLimits, onRefus
       await sendJson(response, json);
     },
   };
+}
+
+/** Has connections of this server cut on which the rest of an answer moves no byte for `stallMs`, whatever was answered. */
+export function cutUnread(server: Server, stallMs: number): void {
+  server.on('request', (_request, response) => {
+    response.once('prefinish', () => {
+      if (response.writableLength > 0) response.setTimeout(stallMs);
+    });
+  });
 }
 
 /** Resolves when what was written is taken: true; false if it is not for `stallMs`, or when the connection closes. */

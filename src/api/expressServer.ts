@@ -4,6 +4,7 @@
 // change here; its methods, its order and its documentation stay as they are.
 import { createServer, IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
 import type { Express } from 'express';
+import { serveInTurn } from './inTurn.js';
 
 /** Creates the server of an application; it does not listen yet. One application has one server: the classes are its own. */
 export function createExpressServer(options: ServerOptions, app: Express): Server {
@@ -14,7 +15,7 @@ export function createExpressServer(options: ServerOptions, app: Express): Serve
   adopt(AppResponse.prototype, app.response);
   // What Express compares with: setting the prototype that an object has already changes nothing.
   Object.assign(app, { request: AppRequest.prototype, response: AppResponse.prototype });
-  return createServer({ ...options, IncomingMessage: AppRequest, ServerResponse: AppResponse }, app);
+  return createServer({ ...options, IncomingMessage: AppRequest, ServerResponse: AppResponse }, serveInTurn(app));
 }
 
 const IS_UPGRADE_WANTED = Symbol('is upgrade wanted');

@@ -15,7 +15,7 @@ import type { Shutdown } from '../shutdown.js';
 import { createServerClock } from '../sync/clock.js';
 import { createAccept } from './accepting.js';
 import { startAdmission } from './admission/startAdmission.js';
-import { createAnswers } from './answers.js';
+import { createAnswers, cutUnread } from './answers.js';
 import { createApp } from './app.js';
 import { closeBrokenRequests } from './brokenRequests.js';
 import { createExpressServer } from './expressServer.js';
@@ -99,6 +99,7 @@ export async function startApi(
   };
   const server = createExpressServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
   closeBrokenRequests(server, deps);
+  cutUnread(server, config.answers.stallMs);
   shutdown.push('looks at slow bodies', closeSlowBodies(server, requestSilenceMs));
   const closeSockets = serveSockets(server, deps);
   const http = await listen(server, config.port, config.host);

@@ -50,7 +50,6 @@ export function readOperationsById(database: Database, workspaceId: string, ids:
   );
 }
 
-// Plan: for each id one look into tasks_pkey and sync_queue_unsettled.
 export interface BatchProgress {
   batchId: string;
   total: number;

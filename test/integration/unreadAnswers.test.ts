@@ -23,19 +23,29 @@ async function askOnly({ url }: System, path: string, times: number, accept = '*
 
 const unreadBytes = async ({ url }: System) => metricValue(await scrape(url), 'task_sync_unread_answer_bytes') ?? 0;
 
-async function fill(system: System) {
-  const items = Array.from({ length: 40 }, () => createItem(newId('long'), { description: LONGEST }));
+/** @returns the id of one of the tasks */
+async function fill(system: System): Promise<string> {
+  const id = newId('long');
+  const items = Array.from({ length: 40 }, (_, index) => createItem(`${id}-${index}`, { description: LONGEST }));
   expect((await system.push(items)).body.summary.success).to.equal(40);
+  return `${id}-0`;
+}
+
+/** Answers on their way when their connection went, or was cut. */
+async function abortedAnswers({ url }: System, route: string): Promise<number> {
+  const labels = { method: 'GET', route, status: 'aborted' };
+  return metricValue(await scrape(url), 'task_sync_http_request_duration_seconds_count', labels) ?? 0;
 }
 
 describe('clients that do not read', () => {
   let system: System;
   let socket: Socket;
+  let taskId = '';
 
   before(async () => {
     const env = { ANSWER_STALL_TIMEOUT_MS: String(STALL_MS), BODY_LIMIT: String(16 * 1_048_576) };
     system = await startSystem(import.meta.url, { env });
-    await fill(system);
+    taskId = await fill(system);
   });
   after(() => system.stop());
   afterEach(() => void socket.destroy());
@@ -54,6 +64,13 @@ describe('clients that do not read', () => {
       if (!socket.closed) await once(socket, 'close');
     });
   }
+
+  it('are cut where each answer is short', async () => {
+    socket = await askOnly(system, `/api/tasks/${taskId}`, 200);
+    await eventually(async () => (await abortedAnswers(system, '/api/tasks/:id')) === 1);
+    socket.resume();
+    if (!socket.closed) await once(socket, 'close');
+  });
 
   it('are not those who read slowly: their answer comes whole', async () => {
     socket = await askOnly(system, '/api/tasks?limit=1000', 1);
@@ -93,6 +110,19 @@ describe('long answers that nobody reads', () => {
     expect((await system.push([createItem(newId('small'))])).body.summary.success).to.equal(1);
     for (const socket of sockets) socket.destroy();
     await eventually(async () => (await list()).status === 200);
+    await system.stop();
+  });
+});
+
+describe('streams that are asked for one behind the other', () => {
+  it('are open one at a time, and leave no place taken when their connection goes', async () => {
+    const system = await startSystem(import.meta.url);
+    const open = async () => metricValue(await scrape(system.url), 'task_sync_streams_open', { kind: 'sse' });
+    const socket = await askOnly(system, '/api/sync/stream', 20);
+    await eventually(async () => ((await open()) ?? 0) > 0);
+    expect(await open()).to.equal(1);
+    socket.destroy();
+    await eventually(async () => (await open()) === 0);
     await system.stop();
   });
 });

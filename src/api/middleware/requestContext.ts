@@ -24,8 +24,13 @@ export function requestContext({ logger, newId, metrics, config }: ApiDeps): Req
     // Asked now: a socket that is gone has none.
     const address = clientAddress(request, config.trustedProxies);
     response.set('X-Request-Id', requestId);
+    let isSent = false;
+    response.once('finish', () => {
+      // Node says so as well of an answer whose connection was cut before all of it was taken.
+      isSent = !request.socket.destroyed;
+    });
     response.on('close', () => {
-      const status = response.writableFinished ? response.statusCode : 'aborted';
+      const status = isSent ? response.statusCode : 'aborted';
       const elapsedMs = performance.now() - startedAt;
       const durationMs = Math.round(elapsedMs * 10) / 10;
       const route = templateOf(request);
