@@ -13,20 +13,25 @@ export interface BrowserRule {
   corsOrigins: readonly string[];
 }
 
+/** The part of a request that is looked at. */
+type CheckedRequest = Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'httpVersion' | 'socket'>;
+
 export interface BrowserAccess {
   /**
    * Why a request is not served; undefined when it is.
    * @param isWrite whether it may change something, or opens a connection that can
-   * @returns host_not_allowed, origin_not_allowed; invalid_request for a Host that is none
+   * @returns host_not_allowed, origin_not_allowed; invalid_request for a Host that is none, none at all, or several
    */
-  refuse(request: Pick<IncomingMessage, 'headers' | 'socket'>, isWrite: boolean): ApiError | undefined;
+  refuse(request: CheckedRequest, isWrite: boolean): ApiError | undefined;
 }
 
 /** Prepares the rule. */
 export function createBrowserAccess(rule: BrowserRule): BrowserAccess {
   const isServed = hostCheck(rule);
   return {
-    refuse({ headers, socket }, isWrite) {
+    refuse(request, isWrite) {
+      const { headers, socket } = request;
+      if (!hasOneHost(request)) return unclearHost('one Host header is needed, and only one may be there');
       // Without one it is no browser.
       if (headers.host && !isServed(headers.host, socket.localAddress)) return hostRefusal(headers.host);
       if (!isWrite || mayWrite(rule.corsOrigins, headers)) return undefined;
@@ -47,6 +52,16 @@ LOOPBACK.addAddress('::1', 'ipv6');
 function isLoopback(name: string): boolean {
   if (isIP(name) === 0) return name === 'localhost' || name.endsWith('.localhost');
   return LOOPBACK.check(name, isIPv6(name) ? 'ipv6' : 'ipv4');
+}
+
+/** RFC 9112, 3.2. Node itself would answer without a body where there is none, and take the first of several. HTTP/1.0 needs none. */
+function hasOneHost({ rawHeaders, httpVersion }: CheckedRequest): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') count += 1;
+  }
+  return count === 1 || (count === 0 && httpVersion === '1.0');
 }
 
 /** A name or address, with any port; in brackets where it is an IPv6 address. */
@@ -73,11 +88,12 @@ function hostCheck({ host, allowedHosts }: BrowserRule): (header: string, localA
 /** As long as a name can be. */
 const SHOWN_CHARS = 255;
 
+function unclearHost(message: string): ApiError {
+  return new ApiError('invalid_request', message, { errors: [{ field: 'host', message }] });
+}
+
 function hostRefusal(header: string): ApiError {
-  if (!HOST_HEADER.test(header)) {
-    const message = 'the Host header is not a name or address, and perhaps a port';
-    return new ApiError('invalid_request', message, { errors: [{ field: 'host', message }] });
-  }
+  if (!HOST_HEADER.test(header)) return unclearHost('the Host header is not a name or address, and perhaps a port');
   const shown = JSON.stringify(header.slice(0, SHOWN_CHARS));
   return new ApiError(
     'host_not_allowed',

@@ -97,7 +97,10 @@ export async function startApi(
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: LATE_REQUESTS_EVERY_MS,
   };
-  const server = createExpressServer({ ...timeouts, keepAliveTimeout: 65_000 }, createApp(deps));
+  const server = createExpressServer(
+    { ...timeouts, keepAliveTimeout: 65_000, requireHostHeader: false },
+    createApp(deps),
+  );
   closeBrokenRequests(server, deps);
   cutUnread(server, config.answers.stallMs);
   shutdown.push('looks at slow bodies', closeSlowBodies(server, requestSilenceMs));

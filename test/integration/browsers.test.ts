@@ -141,6 +141,20 @@ describe('a page of another origin', () => {
       });
     }
 
+    it('cannot hide behind a second Host, and HTTP/1.1 without one is answered like any broken request', async () => {
+      const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
+      for (const hosts of [`Host: ${host}\r\nhost: evil.example\r\n`, `Host: ${host}\r\nHost: ${host}\r\n`, '']) {
+        for (const request of [
+          `GET / HTTP/1.1\r\n${hosts}\r\n`,
+          `GET /api/sync/ws HTTP/1.1\r\n${hosts}${upgrade}\r\n`,
+        ]) {
+          const [answer] = await exchange(system.url, [request]);
+          expectProblem(answer ?? expect.fail(), 400, 'invalid_request');
+          expect(answer?.body.errors[0].field).to.equal('host');
+        }
+      }
+    });
+
     it('is not a client that names no host, and a Host that is none is invalid', async () => {
       const [old] = await exchange(system.url, ['GET /health/live HTTP/1.0\r\n\r\n']);
       expect(old?.status).to.equal(200);
