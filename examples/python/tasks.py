@@ -62,7 +62,7 @@ def ask(path, wanted, body=None, known=()):
         content = json.loads(text) if text.startswith(b"{") else {}
     except (OSError, http.client.HTTPException, ValueError):
         raise Later()  # no network, or an answer that was cut off: nobody knows whether the request arrived
-    if answer.status < 300 and wanted in content or answer.status in known and (content or answer.status != 400):
+    if answer.status < 300 and wanted in content or answer.status in known and ("code" in content or answer.status != 400):
         return answer.status, content
     if answer.status < 300 or answer.status in (408, 429) or answer.status >= 500:
         raise Later(answer.headers.get("Retry-After"))

@@ -210,8 +210,15 @@ function followsTheLoop(make: (surroundings: Surroundings) => Promise<ExampleDev
     expect((await device.state()).problems).to.deep.equal([]);
   });
 
-  for (const refusal of [problem(401, 'unauthorized'), problem(403, 'forbidden'), { status: 400 }, { status: 404 }]) {
-    it(`keeps the outbox whatever is refused as a whole: ${refusal.status}`, async () => {
+  const notOurs = { status: 400, headers: { 'Content-Type': 'application/json' }, body: '{"message":"No such host"}' };
+  for (const [what, refusal] of [
+    ['401', problem(401, 'unauthorized')],
+    ['403', problem(403, 'forbidden')],
+    ['400', { status: 400 }],
+    ['400 of a proxy that says it in JSON', notOurs],
+    ['404', { status: 404 }],
+  ] as const) {
+    it(`keeps the outbox whatever is refused as a whole: ${what}`, async () => {
       await device.add('Milk');
       await device.add('Eggs');
       // Alone as well, where it looks for the one that is to blame.
