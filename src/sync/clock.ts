@@ -91,7 +91,10 @@ export interface ServerClock {
   reserve(count: number): bigint;
 }
 
-/** A server clock on an injected source of milliseconds. The guarantee of reserve() holds within one process. */
+/** A clock that went back by more was ahead and is right now: going on from where it had been would take the future for the time until then. */
+const SET_BACK_MICROS = 2_000_000n;
+
+/** A server clock on an injected source of milliseconds. The guarantee of reserve() holds within one process, while its clock is not set back. */
 export function createServerClock(nowMs: () => number): ServerClock {
   let next = 0n;
   const nowMicros = () => BigInt(Math.trunc(nowMs())) * 1000n;
@@ -99,7 +102,7 @@ export function createServerClock(nowMs: () => number): ServerClock {
     nowMicros,
     reserve(count) {
       const now = nowMicros();
-      const first = now > next ? now : next;
+      const first = now > next || next - now > SET_BACK_MICROS ? now : next;
       next = first + BigInt(count);
       return first;
     },

@@ -88,4 +88,15 @@ describe('the server clock', () => {
     expect(starts).to.deep.equal([1_000_000n, 1_000_500n, 1_001_500n, 1_001_501n]);
     expect(fromMicros(clock.reserve(1))).to.equal('1970-01-01T00:00:02.000000Z');
   });
+
+  it('goes on from an earlier time when it was set back, and keeps the order over a small step', () => {
+    let nowMs = 100 * 86_400_000;
+    const clock = createServerClock(() => nowMs);
+    clock.reserve(1);
+    nowMs -= 1_000;
+    expect(fromMicros(clock.reserve(1))).to.equal('1970-04-11T00:00:00.000001Z');
+    nowMs = 1_000;
+    expect(fromMicros(clock.reserve(1))).to.equal('1970-01-01T00:00:01.000000Z');
+    expect(fromMicros(clock.reserve(1))).to.equal('1970-01-01T00:00:01.000001Z');
+  });
 });
