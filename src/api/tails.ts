@@ -21,6 +21,9 @@ const READ = { limit: 500, maxBytes: 1_048_576 };
 /** What one stream that is behind reads at once, and holds for as long as its reader takes: there may be thousands. */
 const READ_BEHIND = { limit: 50, maxBytes: 131_072 };
 
+/** Batches whose progress is still to be told; of more it is not: who wants to know asks. */
+const UNTOLD_MAX = 500;
+
 export interface Tail {
   /** @throws FeedReplaced when the database is on another time line: nothing of this one may be sent any more */
   requireCurrent(): void;
@@ -81,6 +84,9 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
   let complete = floor;
   let reading: Promise<void> | undefined;
   let isReplaced = false;
+  /** Batches of which somebody said that they moved. */
+  const untold = new Set<string>();
+  let isTelling = false;
   const news = createNews(waiter.wakeAll);
 
   const head = () => buffer.at(-1)?.seq ?? floor;
@@ -137,16 +143,26 @@ function openTail({ database, timeLine, levels, logger }: TailDeps, { workspaceI
     return buffer.filter((task) => task.seq > seq).slice(0, READ.limit);
   }
 
+  /** Tells how far they are, by one read at a time: what is heard meanwhile shares the next one. */
   async function tellBatches(batchIds: string[]) {
+    for (const id of batchIds) if (untold.size < UNTOLD_MAX) untold.add(id);
+    if (isTelling) return;
+    isTelling = true;
     try {
-      const found = await timeLine.follow(() => readBatchProgress(database, workspaceId, batchIds));
-      if (found.incarnation !== incarnation || isOver()) return;
-      for (const progress of found.batches) {
-        for (const listener of [...listeners]) listener(progress);
+      while (untold.size > 0 && listeners.size > 0) {
+        const asked = [...untold];
+        untold.clear();
+        const found = await timeLine.follow(() => readBatchProgress(database, workspaceId, asked));
+        if (found.incarnation !== incarnation || isOver()) return;
+        for (const progress of found.batches) {
+          for (const listener of [...listeners]) listener(progress);
+        }
+        waiter.wakeAll();
       }
-      waiter.wakeAll();
     } catch (error) {
       logger.debug('streams: no batch progress', describeError(error));
+    } finally {
+      isTelling = false;
     }
   }
 

@@ -1,8 +1,15 @@
 // The live stream: changes and batch progress as they happen, resumed without gap or repeat wherever the connection broke.
 import { expect } from 'chai';
+import { openFeed } from '../../src/api/feed.js';
+import { createLevels } from '../../src/api/levels.js';
+import { createTails } from '../../src/api/tails.js';
+import { createLogger } from '../../src/logger.js';
+import type { Database } from '../../src/storage/database.js';
+import type { BatchProgress } from '../../src/storage/readBatch.js';
 import { sendRaw } from '../chaos/abuse/rawHttp.js';
 import { createRandom } from '../support/oracle.js';
 import { eventually, type System, startSystem } from '../support/system.js';
+import { openTimeLine } from '../support/timeLine.js';
 
 interface Event {
   name: string;
@@ -217,6 +224,39 @@ describe('the stream', () => {
         expect((await system.request('GET', `/api/sync/stream?${name}=7`)).status).to.equal(400);
       });
     }
+  });
+});
+
+describe('the tail of a workspace', () => {
+  it('reads how far batches are one time after the other, however many wake-ups come (I8)', async () => {
+    const system = await startSystem(import.meta.url);
+    const { body } = await system.push([create('heard')]);
+    let [reading, most] = [0, 0];
+    const database: Database = {
+      ...system.database,
+      async run(...statement) {
+        reading += 1;
+        most = Math.max(most, reading);
+        return system.database.run<never>(...statement).finally(() => {
+          reading -= 1;
+        });
+      },
+    };
+    const logger = createLogger({ level: 'error', process: 'test' });
+    const timeLine = await openTimeLine(system.database);
+    const levels = createLevels(system.database, timeLine, logger);
+    const feed = await openFeed({ database: system.database, timeLine }, 'default', undefined);
+    const told: BatchProgress[] = [];
+    const tail = createTails({ database, timeLine, levels, logger }).follow(feed, (progress) => told.push(progress));
+    const incarnation = timeLine.current();
+    const moved = { workspaceId: 'default', seq: 1, settledUpTo: 1, batchIds: [body.batch_id], incarnation };
+    for (let count = 0; count < 500; count += 1) levels.receive(moved);
+    await eventually(() => told.length > 1 && reading === 0);
+    expect(told.at(-1)).to.deep.equal({ batchId: body.batch_id, total: 1, pending: 0 });
+    expect(most).to.equal(1);
+    tail.release();
+    levels.close();
+    await system.stop();
   });
 });
 
