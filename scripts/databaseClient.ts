@@ -1,14 +1,13 @@
 // `npm run db:psql`, `db:dump` and `db:url`: a client of the right version on the database of this environment, DATABASE_URL or the one that
 // `npm start` runs on DATA_DIR. The npm package of PostgreSQL brings the server only.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { Client } from 'pg';
 import { ConfigError, loadConfig, readEnvironment } from '../config/index.js';
 import { databaseUrlOf } from '../src/embedded/postgres.js';
+import { chooseProgram, findPrograms } from './clientPrograms.js';
 
-/** Where Debian keeps each major version. */
-const DEBIAN = '/usr/lib/postgresql';
+const DUMP_USAGE =
+  'Usage: npm run db:dump -- [file]\nWrites a dump in the custom format of pg_dump to that file, or to task-sync-<time>.dump here.';
 const CONNECT_LIMIT_MS = 5_000;
 
 class Refusal extends Error {}
@@ -36,30 +35,11 @@ async function askMajor(url: string): Promise<number> {
   }
 }
 
-/** Each program of this name, with its major version. */
-function findPrograms(name: string, path: string): { file: string; major: number }[] {
-  const debian = existsSync(DEBIAN) ? readdirSync(DEBIAN).map((version) => join(DEBIAN, version, 'bin')) : [];
-  const files = [...path.split(delimiter), ...debian]
-    .map((folder) => join(folder, name))
-    .filter((file) => existsSync(file));
-  return files.flatMap((file) => {
-    const version = spawnSync(file, ['--version'], { encoding: 'utf8' }).stdout?.match(/\(PostgreSQL\) (\d+)/)?.[1];
-    return version === undefined ? [] : [{ file, major: Number(version) }];
-  });
-}
-
-/** pg_dump and psql know servers up to their own version. */
-function chooseProgram(name: string, serverMajor: number): string {
-  const found = findPrograms(name, readEnvironment().PATH ?? '');
-  const fits = found.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major);
-  if (fits[0] !== undefined) return fits[0].file;
-  const what =
-    found.length === 0
-      ? `There is no ${name} here`
-      : `${name} ${Math.max(...found.map(({ major }) => major))} is too old`;
-  throw new Refusal(
-    `${what}: the database is PostgreSQL ${serverMajor} and wants ${name} ${serverMajor} or later. Debian and Ubuntu have it as postgresql-client-${serverMajor}, if need be from apt.postgresql.org; elsewhere it comes with PostgreSQL ${serverMajor}.`,
-  );
+function findProgram(name: 'psql' | 'pg_dump', serverMajor: number): string {
+  const { file, problem } = chooseProgram(name, findPrograms(name, readEnvironment().PATH ?? ''), serverMajor);
+  if (file === undefined) throw new Refusal(problem);
+  if (problem !== undefined) process.stderr.write(`${problem}\n`);
+  return file;
 }
 
 /** Runs a client; the password does not appear in the list of processes. */
@@ -78,18 +58,36 @@ function run(program: string, url: string, parameters: string[]): Promise<number
   });
 }
 
-async function main([command, ...parameters]: string[]): Promise<number> {
-  const url = findDatabase();
-  if (command === 'url') {
-    process.stdout.write(`${url}\n`);
+/** The file of a dump; an option in its place would become a file of that name. */
+function dumpFile(parameters: string[]): string {
+  const [file, ...others] = parameters;
+  if (file?.startsWith('-') || file === '' || others.length > 0) {
+    throw new Refusal(
+      `db:dump takes the name of a file and no options (it got ${JSON.stringify(parameters.join(' '))}).\n${DUMP_USAGE}`,
+    );
+  }
+  return file ?? `task-sync-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.dump`;
+}
+
+async function dump(parameters: string[]): Promise<number> {
+  if (parameters.includes('--help') || parameters.includes('-h')) {
+    process.stdout.write(`${DUMP_USAGE}\n`);
     return 0;
   }
-  const major = await askMajor(url);
-  if (command === 'psql') return run(chooseProgram('psql', major), url, parameters);
-  const file = parameters[0] ?? `task-sync-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.dump`;
-  const code = await run(chooseProgram('pg_dump', major), url, ['--format=custom', `--file=${file}`]);
+  const file = dumpFile(parameters);
+  const url = findDatabase();
+  const program = findProgram('pg_dump', await askMajor(url));
+  const code = await run(program, url, ['--format=custom', `--file=${file}`]);
   if (code === 0) process.stderr.write(`The dump is ${file}; pg_restore --no-owner --dbname=... reads it.\n`);
   return code;
+}
+
+async function main([command, ...parameters]: string[]): Promise<number> {
+  if (command === 'dump') return dump(parameters);
+  const url = findDatabase();
+  if (command === 'psql') return run(findProgram('psql', await askMajor(url)), url, parameters);
+  process.stdout.write(`${url}\n`);
+  return 0;
 }
 
 try {
