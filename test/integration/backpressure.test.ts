@@ -90,7 +90,12 @@ describe('a server with too much that waits', () => {
 
 describe('a server that stores as much as it can', () => {
   it('refuses one more at once and answers everything else', async () => {
-    const env = { MAX_CONCURRENT_BATCHES: '2', DATABASE_LOCK_TIMEOUT_MS: '10000' };
+    // The two that wait have to wait until all has been asked, on a slow machine as well.
+    const env = {
+      MAX_CONCURRENT_BATCHES: '2',
+      DATABASE_LOCK_TIMEOUT_MS: '60000',
+      DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+    };
     const system = await withQueue(startSystem(import.meta.url, { workers: 0, env }));
     try {
       let writing: Promise<Answer>[] = [];
@@ -150,8 +155,11 @@ describe('a server that is behind', () => {
       });
       expectRefused(refused, 503, 'overloaded');
       expect(refused.body.detail).to.include('LOAD_SHED_LAG_MS');
-      for (const path of ['/health', '/metrics', '/api/tasks']) {
+      for (const path of ['/health', '/metrics', '/api/sync/status']) {
         expect((await system.request('GET', path)).status, path).to.equal(200);
+      }
+      for (const path of ['/api/tasks', '/api/sync/changes']) {
+        expectRefused(await system.request('GET', path), 503, 'overloaded');
       }
       clearInterval(busy);
       await eventually(async () => (await system.push(items(1))).status === 200);

@@ -164,30 +164,34 @@ describe('POST /api/sync/batch', () => {
       expect(body.processed_items[0].resolved_data.updated_at).to.equal('2026-01-31T10:00:04.000000Z');
     });
 
-    it('writes of the same instant by client_id, then op_id, whichever comes first (I4)', async () => {
-      const [low, high] = [newId('0-op'), newId('1-op')];
-      const writes = (id: string): [winner: Item, loser: Item][] => [
-        [
-          updateItem(id, { title: 'zebra', updated_at: at(2) }, { client_id: 'b' }),
-          updateItem(id, { title: 'ant', updated_at: at(2) }, { client_id: 'B' }),
-        ],
-        [
-          updateItem(id, { title: 'zebra', updated_at: at(2) }, { client_id: id, op_id: high }),
-          updateItem(id, { title: 'ant', updated_at: at(2) }, { client_id: id, op_id: low }),
-        ],
-      ];
-      for (const which of [0, 1]) {
-        for (const order of ['winner first', 'loser first']) {
-          const id = newId('task');
-          await settle([createItem(id, { updated_at: at(1) })]);
-          const [winner, loser] = writes(id)[which] ?? [];
-          const pair = order === 'winner first' ? [winner, loser] : [loser, winner];
-          const [first, second] = [await settle([pair[0]]), await settle([pair[1]])];
-          expect([...statusesOf(first), ...statusesOf(second)], order).to.deep.equal(
-            order === 'winner first' ? ['success', 'conflict'] : ['success', 'success'],
-          );
-          expect((await system.request('GET', `/api/tasks/${id}`)).body.title, order).to.equal('zebra');
+    it('writes of the same instant by client_id, whichever comes first (I4)', async () => {
+      for (const order of ['winner first', 'loser first']) {
+        const id = newId('task');
+        await settle([createItem(id, { updated_at: at(1) })]);
+        const winner = updateItem(id, { title: 'zebra', updated_at: at(2) }, { client_id: 'b' });
+        const loser = updateItem(id, { title: 'ant', updated_at: at(2) }, { client_id: 'B' });
+        const pair = order === 'winner first' ? [winner, loser] : [loser, winner];
+        const [first, second] = [await settle([pair[0]]), await settle([pair[1]])];
+        expect([...statusesOf(first), ...statusesOf(second)], order).to.deep.equal(
+          order === 'winner first' ? ['success', 'conflict'] : ['success', 'success'],
+        );
+        expect((await system.request('GET', `/api/tasks/${id}`)).body.title, order).to.equal('zebra');
+      }
+    });
+
+    it('writes of the same instant by one client in the order sent, whatever their op_ids', async () => {
+      for (const opIds of [
+        ['0-op', '1-op'],
+        ['1-op', '0-op'],
+      ]) {
+        const id = newId('task');
+        await settle([createItem(id, { updated_at: at(1) })]);
+        for (const op_id of opIds) {
+          const title = `by ${op_id}`;
+          const write = updateItem(id, { title, updated_at: at(2) }, { client_id: id, op_id: `${op_id}-${id}` });
+          expect(statusesOf(await settle([write]))).to.deep.equal(['success']);
         }
+        expect((await system.request('GET', `/api/tasks/${id}`)).body.title).to.equal(`by ${opIds.at(-1)}`);
       }
     });
 

@@ -85,10 +85,10 @@ describe('query plans of the operation log', () => {
   it('a failed operation that is retried, and one that is discarded', async () => {
     const { database } = system;
     await expectIndexed(async () => {
-      expect(await retryFailed(database, WORKSPACE, 2 * COUNT)).to.include({ status: 'failed' });
+      expect((await retryFailed(database, WORKSPACE, 2 * COUNT))?.item).to.include({ status: 'failed' });
     }, 10);
     await expectIndexed(async () => {
-      expect(await discardFailed(database, WORKSPACE, 2 * COUNT - 1)).to.include({ status: 'failed' });
+      expect((await discardFailed(database, WORKSPACE, 2 * COUNT - 1))?.item).to.include({ status: 'failed' });
     }, 10);
     expect(await findOperation(database, WORKSPACE, 2 * COUNT)).to.include({ status: 'pending' });
     expect(await findOperation(database, WORKSPACE, 2 * COUNT - 1)).to.equal(undefined);

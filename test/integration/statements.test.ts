@@ -81,14 +81,18 @@ describe('statements', () => {
   });
 
   it('what an app puts beside the fields of a task is kept, listed in pages of bounded size, and not loaded to be applied', async () => {
-    const attachment = 'x'.repeat(900_000);
-    for (let index = 0; index < 12; index += 1) {
-      const data = { id: `large-${index}`, title: 'T', description: null, attachment };
-      const item = { client_id: 'c', op_id: `large-${index}`, operation: 'create', data };
-      expect((await system.push([item], {}, { prefer: 'respond-async' })).status).to.equal(202);
+    const attachment = 'x'.repeat(16_000);
+    // More than an answer may hold.
+    for (let batch = 0; batch < 6; batch += 1) {
+      const items = Array.from({ length: 50 }, (_, index) => {
+        const id = `large-${50 * batch + index}`;
+        const data = { id, title: 'T', description: null, attachment };
+        return { client_id: 'c', op_id: id, operation: 'create', data };
+      });
+      expect((await system.push(items, {}, { prefer: 'respond-async' })).status).to.equal(202);
     }
-    const first = await system.request('GET', '/api/sync/queue?limit=100');
-    expect(first.body.length).to.be.within(1, 10);
+    const first = await system.request('GET', '/api/sync/queue?limit=1000');
+    expect(first.body.length).to.be.within(1, 290);
     expect(first.headers.get('link')).to.match(/rel="next"/);
     const read: string[] = [];
     const stop = onStatement((_client, text) => void read.push(text));
@@ -101,7 +105,7 @@ describe('statements', () => {
     };
     const applied = await applyPending(system.database, request);
     stop();
-    expect(applied.settled).to.be.at.least(12);
+    expect(applied.settled).to.be.at.least(300);
     expect(read.some((sql) => /task_data AS data/.test(sql))).to.equal(false);
     expect((await system.request('GET', '/api/tasks/large-0')).body).to.include({ title: 'T', description: null });
   });
