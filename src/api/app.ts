@@ -7,6 +7,7 @@ import { adminOnly } from './middleware/adminOnly.js';
 import { allowOrigins } from './middleware/allowOrigins.js';
 import { checkBrowser } from './middleware/checkBrowser.js';
 import { problemHandler, unknownAddress } from './middleware/problem.js';
+import { refuseTooLarge } from './middleware/refuseTooLarge.js';
 import { requestContext } from './middleware/requestContext.js';
 import { shedLoad } from './middleware/shedLoad.js';
 import { batchRoutes } from './routes/batches.js';
@@ -36,7 +37,8 @@ export function createApp(deps: ApiDeps): Express {
   app.use(serviceRoutes(deps), metricsRoutes(deps));
   const verify = (_request: unknown, _response: unknown, bytes: Buffer, charset: string) =>
     requireUtf8Body(bytes, charset);
-  app.use('/api', express.json({ limit: deps.config.bodyLimitBytes, verify }));
+  const { bodyLimitBytes } = deps.config;
+  app.use('/api', refuseTooLarge(bodyLimitBytes), express.json({ limit: bodyLimitBytes, verify }));
   app.use(taskRoutes(deps), batchRoutes(deps), queueRoutes(deps), operationRoutes(deps));
   app.use(changeRoutes(deps), digestRoutes(deps), streamRoutes(deps), socketRoutes());
   mountDashboard(app, deps);

@@ -17,16 +17,19 @@ export function bodyLimits(limitBytes: number) {
   return { body_bytes: limitBytes, max_item_bytes: limitBytes - ENVELOPE_BYTES };
 }
 
+/** A body that is larger than it may be. */
+export function bodyTooLarge(limitBytes: number): ApiError {
+  return new ApiError(
+    'too_large',
+    `The body is larger than BODY_LIMIT, ${limitBytes} bytes. Send smaller batches; an operation that is alone in its batch is itself too large.`,
+    { limits: bodyLimits(limitBytes) },
+  );
+}
+
 /** What Express and its body parser throw before a route is reached. */
 function bodyError(error: unknown, limitBytes: number): ApiError | undefined {
   if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
-  if (error.status === 413) {
-    return new ApiError(
-      'too_large',
-      `The body is larger than BODY_LIMIT, ${limitBytes} bytes. Send smaller batches; an operation that is alone in its batch is itself too large.`,
-      { limits: bodyLimits(limitBytes) },
-    );
-  }
+  if (error.status === 413) return bodyTooLarge(limitBytes);
   if ('charset' in error && typeof error.charset === 'string') return unreadCharset(error.charset);
   if (error.status === 415) return new ApiError('unsupported_encoding', error.message);
   if (error.status >= 500) return undefined;

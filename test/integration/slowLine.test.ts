@@ -53,6 +53,14 @@ describe('a batch over a slow line', () => {
       .and.include('"success":4');
   });
 
+  it('that is too large is told so before it has come: waiting would end in a 408, which asks for the same again', async () => {
+    begin(40_000_000);
+    await once(socket, 'data');
+    expect(answer)
+      .to.match(/^HTTP\/1\.1 413 /)
+      .and.include('"code":"too_large"');
+  });
+
   it('that stops is answered 408, with a problem and when to send it again, and nothing of it is stored', async () => {
     const closed = once(socket, 'close');
     begin(10_000);
