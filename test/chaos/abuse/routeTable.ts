@@ -58,13 +58,11 @@ export async function readRouteTable(url: string): Promise<Route[]> {
 }
 
 function findLayers(message: unknown, port: number): Layer[] | undefined {
-  const { server } = Object(message);
+  const { server, request } = Object(message);
   if (Object(server?.address()).port !== port) return undefined;
-  for (const listener of server.listeners('request')) {
-    const stack: unknown = Object(listener).router?.stack;
-    if (Array.isArray(stack)) return stack;
-  }
-  return undefined;
+  // Express gives each request its application.
+  const stack: unknown = request?.app?.router?.stack;
+  return Array.isArray(stack) ? stack : undefined;
 }
 
 function readLayers(layers: Layer[], prefix: string): Route[] {
