@@ -47,7 +47,11 @@ describe('shedding load', () => {
       poolWaiting: () => 0,
       onShed: () => undefined,
     });
-    const answer = problemHandler({ logger, config: { bodyLimitBytes: BODY_LIMIT_BYTES }, random: () => 0 });
+    const answer = problemHandler({
+      logger,
+      config: { bodyLimitBytes: BODY_LIMIT_BYTES, trustedProxies: 0 },
+      random: () => 0,
+    });
     const app = express();
     app.use((_request, _response, next) => {
       next();

@@ -1,5 +1,6 @@
 // Every failure of a request leaves as RFC 9457 application/problem+json; only unforeseen ones are logged as errors.
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { clientAddress } from '../../clientAddress.js';
 import { ApiError, describeProblem, ERROR_KINDS, retryAfterS } from '../../errors.js';
 import { describeError, describeStack, type Logger } from '../../logger.js';
 import { toApiError } from '../problem.js';
@@ -13,11 +14,11 @@ export const unknownAddress: RequestHandler = (request) => {
 /** Turns what was thrown into an answer: the last middleware, and what shedLoad answers with. */
 export function problemHandler(deps: {
   logger: Logger;
-  config: { bodyLimitBytes: number };
+  config: { bodyLimitBytes: number; trustedProxies: number };
   random: () => number;
 }): ErrorRequestHandler {
   const { logger } = deps;
-  return (error: unknown, _request, response, next) => {
+  return (error: unknown, request, response, next) => {
     const known = toApiError(error, deps.config.bodyLimitBytes);
     const requestId = requestIdOf(response);
     response.locals.isShed = known.code === 'overloaded' || known.code === 'too_many_pending';
@@ -27,7 +28,9 @@ export function problemHandler(deps: {
       logger.warn('a request could not be served', { requestId, ...describeError(error) });
     } else if (known.code === 'host_not_allowed' || known.code === 'origin_not_allowed') {
       // Whoever forgot to list a name of their own looks here; the page that asked shows nothing of the answer.
-      logger.warn('a browser was refused', { requestId, code: known.code, detail: known.detail });
+      const what = known.code === 'host_not_allowed' ? 'a host name was refused' : 'a browser was refused';
+      const address = clientAddress(request, deps.config.trustedProxies);
+      logger.warn(what, { requestId, address, path: request.path, code: known.code, detail: known.detail });
     }
     if (response.headersSent) return next(error);
     const retryAfter = retryAfterS(known.code, deps.random());
