@@ -2,7 +2,7 @@
 // answers and is migrated.
 import type { Config } from '../config/index.js';
 import type { DatabaseAddress } from './databaseAddress.js';
-import { describeError, type Logger } from './logger.js';
+import { ALL_CLEAR, describeError, type Logger } from './logger.js';
 import { openChecked } from './openChecked.js';
 import type { Shutdown } from './shutdown.js';
 import type { Database } from './storage/database.js';
@@ -33,6 +33,7 @@ export async function waitForDatabase(
     const opened = await tryOpen(url, options, processName, logger, sayOnce);
     if (opened !== undefined) {
       shutdown.push('database', () => opened.database.close());
+      if (lastReason !== '') logger.info('the database answers, and is ready', ALL_CLEAR);
       return opened;
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -3,6 +3,9 @@ import { createLogger as createWinston, format, type Logger, transports } from '
 
 export type { Logger };
 
+/** Marks the line that ends what was warned of before; the terminal of `npm start` shows it like the warning. */
+export const ALL_CLEAR = { allClear: true };
+
 /** A logger whose every line carries the process kind (`api`, `worker`, ...) and pid. */
 export function createLogger(options: { level: string; process: string }): Logger {
   return createWinston({

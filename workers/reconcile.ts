@@ -2,7 +2,7 @@
 // again; while the queue itself has not answered for too long it applies them directly. So Redis down is slower, not stopped.
 // Many workers may find the same workspace: the job's id keeps all but one from enqueuing it, and the workspace's lock keeps all
 // but one from applying it.
-import { describeError, type Logger } from '../src/logger.js';
+import { ALL_CLEAR, describeError, type Logger } from '../src/logger.js';
 import { RetryLater } from '../src/queue/consumer.js';
 import { type ApplyJob, KEEP_FAILED } from '../src/queue/jobs.js';
 import type { Producer } from '../src/queue/producer.js';
@@ -97,6 +97,7 @@ export function startReconciler(
       signal.addEventListener('abort', done);
     });
   async function loop() {
+    let isFailing = false;
     for (let round = 1; !signal.aborted; round += 1) {
       try {
         await reconcile(deps);
@@ -104,8 +105,11 @@ export function startReconciler(
         if (round % HEALED_EVERY_ROUNDS === 0) await removeHealedJobs(deps.database, deps.producer);
         if (round % CLEAN_EVERY_ROUNDS === 0)
           await deps.producer.cleanFailed(KEEP_FAILED.age * 1_000, KEEP_FAILED.count);
+        if (isFailing) deps.logger.info('the reconciler works again', ALL_CLEAR);
+        isFailing = false;
       } catch (error) {
         deps.logger.warn('a reconciler round failed', describeError(error));
+        isFailing = true;
       }
       await pause();
     }

@@ -21,7 +21,7 @@ const LINES_A_POLL = 5;
 /** The time and process id before a line of PostgreSQL. */
 const POSTGRES_PREFIX = /^\d{4}-\d{2}-\d{2} [\d:.]+ \w+ \[\d+\] /;
 /** Of a winston line: what every line has, and what is shown in another place. */
-const KNOWN_FIELDS = new Set(['level', 'message', 'timestamp', 'process', 'pid', 'stack']);
+const KNOWN_FIELDS = new Set(['level', 'message', 'timestamp', 'process', 'pid', 'stack', 'allClear']);
 
 /** Starts a new file if the last one is over the limit, keeping one old one. */
 export function rotateLog(file: string): void {
@@ -55,18 +55,19 @@ export function followLog(file: string, onLines: (lines: string[]) => void): () 
   };
 }
 
-/** The warnings and errors among JSON log lines, readable; at most a few of them, and how many more there are. */
+/** The warnings, errors and all-clears among JSON log lines, readable; at most a few of them, and how many more there are. */
 export function describeTrouble(lines: string[], file: string): string[] {
   const described = lines.map((line) => describeLine(line)).filter((line) => line !== undefined);
   const shown = described.slice(0, LINES_A_POLL);
   const more = described.length - shown.length;
-  return more === 0 ? shown : [...shown, `... and ${more} more warnings in ${basename(file)}`];
+  return more === 0 ? shown : [...shown, `... and ${more} more lines in ${basename(file)}`];
 }
 
 /** `12:03:44 worker warn: a sentence (key=value)`, or undefined for a line that is not for the terminal. */
 export function describeLine(line: string): string | undefined {
   const entry = parseEntry(line);
-  if (entry === undefined || (entry.level !== 'warn' && entry.level !== 'error')) return undefined;
+  if (entry === undefined) return undefined;
+  if (entry.level !== 'warn' && entry.level !== 'error' && entry.allClear !== true) return undefined;
   const time = typeof entry.timestamp === 'string' ? `${new Date(entry.timestamp).toTimeString().slice(0, 8)} ` : '';
   const details = Object.entries(entry)
     .filter(([name, value]) => !KNOWN_FIELDS.has(name) && value !== null && typeof value !== 'object')

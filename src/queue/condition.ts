@@ -1,5 +1,5 @@
 // What a process knows of its queue from the answers it got: away, refusing jobs, or fine. Logs each change once.
-import { describeError, type Logger } from '../logger.js';
+import { ALL_CLEAR, describeError, type Logger } from '../logger.js';
 import { endsWithProbe, readRefusal } from './writeProbe.js';
 
 export type QueueState = 'up' | 'down' | 'full' | 'refusing';
@@ -40,7 +40,7 @@ export function createQueueCondition(logger: Logger): QueueCondition {
       awaySinceMs = undefined;
       if (refusal !== undefined && (use === 'job' || (use === 'probe' && endsWithProbe(refusal)))) refusal = undefined;
       if (refusal !== undefined || downSinceMs === undefined) return;
-      logger.info('the queue takes jobs again', { downMs: Math.round(nowMs() - downSinceMs) });
+      logger.info('the queue takes jobs again', { ...ALL_CLEAR, downMs: Math.round(nowMs() - downSinceMs) });
       downSinceMs = undefined;
     },
     failed(error, use) {

@@ -1,6 +1,6 @@
 // The consuming side: a BullMQ worker on either backend, with our retry delays.
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
-import { describeError, type Logger } from '../logger.js';
+import { ALL_CLEAR, describeError, type Logger } from '../logger.js';
 import { backoffDelayMs, type RetryOptions } from '../sync/retryPolicy.js';
 import { connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
 import { type ApplyJob, batchesOf, QUEUE_NAME } from './jobs.js';
@@ -54,6 +54,8 @@ export function startConsumer(
 ): Consumer {
   const redis = address.kind === 'redis' ? connectWorker(address) : undefined;
   const { logger } = options;
+  const answers = createAnswering(logger);
+  redis?.on('ready', answers.succeeded);
   const open = () => {
     const worker = new Worker<ApplyJob>(
       QUEUE_NAME,
@@ -70,7 +72,7 @@ export function startConsumer(
         },
       },
     );
-    attendWorker(worker, options);
+    attendWorker(worker, options, answers);
     return worker;
   };
   const ignore = (error: unknown) => logger.debug('the queue was away while closing', describeError(error));
@@ -93,16 +95,29 @@ export function startConsumer(
   };
 }
 
-/** Tells the log and the metrics what becomes of its jobs. */
-function attendWorker(worker: Worker<ApplyJob>, { logger, onRun }: ConsumerOptions) {
+/** Logs once that the queue does not answer, and once that it does again. */
+function createAnswering(logger: Logger) {
   let isUp = true;
-  worker.on('error', (error) => {
-    if (isUp) logger.warn('the queue does not answer; trying again until it does', describeError(error));
-    isUp = false;
-  });
-  worker.on('active', () => {
-    isUp = true;
-  });
+  return {
+    failed(error: unknown) {
+      if (isUp) logger.warn('the queue does not answer; trying again until it does', describeError(error));
+      isUp = false;
+    },
+    succeeded() {
+      if (!isUp) logger.info('the queue answers again', ALL_CLEAR);
+      isUp = true;
+    },
+  };
+}
+
+/** Tells the log and the metrics what becomes of its jobs. */
+function attendWorker(
+  worker: Worker<ApplyJob>,
+  { logger, onRun }: ConsumerOptions,
+  answers: ReturnType<typeof createAnswering>,
+) {
+  worker.on('error', answers.failed);
+  worker.on('active', answers.succeeded);
   worker.on('completed', () => onRun('completed'));
   worker.on('failed', (job, error) => {
     const isOver = job === undefined || job.finishedOn !== undefined;

@@ -2,7 +2,7 @@
 // makes one job an interval, however many workers there are. The schedule lives in the queue and may be lost with it, so every worker
 // makes it again at its start and now and then.
 import { Queue, Worker } from 'bullmq';
-import { describeError, type Logger } from '../logger.js';
+import { ALL_CLEAR, describeError, type Logger } from '../logger.js';
 import { removeAbandoned } from './abandoned.js';
 import { connectProducer, connectWorker, postgresPool, type QueueAddress, RUN_RETRY_DELAY_MS } from './backend.js';
 import { throwWithoutContent } from './consumer.js';
@@ -76,6 +76,7 @@ export function startMaintenance(
     await withTimeLimit(schedule(queue, address.kind, options.intervalMs), timeoutMs).catch(ignore);
     const paused = await withTimeLimit(queue.isPaused(), timeoutMs).catch(() => isPaused);
     if (paused && !isPaused) logger.warn('the queue of scheduled work is paused: nothing is compacted');
+    if (!paused && isPaused) logger.info('the queue of scheduled work goes on', ALL_CLEAR);
     isPaused = paused;
     await tidyUp().catch(ignore);
   }

@@ -3,7 +3,7 @@
 import { type JobsOptions, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createGroupCommit } from '../groupCommit.js';
-import { describeError, type Logger } from '../logger.js';
+import { ALL_CLEAR, describeError, type Logger } from '../logger.js';
 import { shareUnfinished } from '../shareUnfinished.js';
 import { connectProducer, postgresPool, type QueueAddress } from './backend.js';
 import { createQueueCondition, type QueueState, type Use } from './condition.js';
@@ -118,7 +118,7 @@ export function createProducer(
   const markHeld = (next: typeof held) => {
     if (next === held) return;
     held = next;
-    if (next === undefined) logger.info('the queue gives jobs to workers again');
+    if (next === undefined) logger.info('the queue gives jobs to workers again', ALL_CLEAR);
     else logger.warn(`the queue is ${next}: accepted operations wait`, { state: next });
   };
 

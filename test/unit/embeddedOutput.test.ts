@@ -22,6 +22,16 @@ describe('a log line at the terminal', () => {
     expect(describeLine(line)).to.equal('api warn: slow query (ms=12)');
   });
 
+  it('is shown for the end of what was warned of', () => {
+    const line = JSON.stringify({
+      level: 'info',
+      message: 'the queue answers again',
+      process: 'worker',
+      allClear: true,
+    });
+    expect(describeLine(line)).to.equal('worker info: the queue answers again');
+  });
+
   for (const line of ['{"level":"info","message":"x"}', 'Error: no JSON', '', 'null', '42', '[]']) {
     it(`is not shown for ${JSON.stringify(line)}`, () => {
       expect(describeLine(line)).to.equal(undefined);
@@ -34,7 +44,7 @@ describe('a log line at the terminal', () => {
     );
     const shown = describeTrouble(lines, '/somewhere/worker.log');
     expect(shown).to.have.length(6);
-    expect(shown.at(-1)).to.equal('... and 4 more warnings in worker.log');
+    expect(shown.at(-1)).to.equal('... and 4 more lines in worker.log');
   });
 });
 
