@@ -1,9 +1,11 @@
 // Replays a recorded day of three devices against a running server and says what became of every edit: `npm run demo`.
-// The recording is examples/offline-day.json; the server is the one of PORT and HOST, or `-- --url http://host:port`. Where that holds tasks
+// The recording is examples/offline-day.json; the server is the `npm start` that runs on DATA_DIR, else the one of PORT
+// and HOST, or `-- --url http://host:port`. Where that holds tasks
 // already it asks first (`-- --yes` agrees); `-- --clean` removes what demos have made.
 import { parseArgs } from 'node:util';
 import { v4 } from 'uuid';
 import { ConfigError, loadConfig } from '../config/index.js';
+import { readApiAddress, urlOf } from '../src/embedded/apiAddress.js';
 import { matchOutcomes, type Outcome, tallyOutcomes } from './demo/outcomes.js';
 import { askToWrite, cleanUp } from './demo/ownership.js';
 import { createRun, prepareBatch, type Run } from './demo/prepareRun.js';
@@ -14,15 +16,14 @@ import { chooseConflicts, findConflicts, tellConflict } from './demo/tellConflic
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
-/** The address from --url, or the one where `npm start` listens in this environment. */
+/** The address from --url, else of the `npm start` that runs on DATA_DIR, else the one that is configured. */
 function readBaseUrl(url: string | undefined): string {
   if (url !== undefined) {
     if (URL.canParse(url) && /^https?:/.test(url)) return url;
     throw new DemoProblem(`--url must be an address like http://127.0.0.1:5000 (it is "${url}").`);
   }
-  const { host, port } = loadConfig();
-  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+  const { host, port, dataDir } = loadConfig();
+  return readApiAddress(dataDir) ?? urlOf(host, port);
 }
 
 function readOptions(): { url?: string; yes?: boolean; clean?: boolean } {

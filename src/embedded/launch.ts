@@ -4,6 +4,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/index.js';
+import { leaveApiAddress, removeApiAddress } from './apiAddress.js';
 import { describeAddress, type Summary } from './banner.js';
 import { type Child, spawnChild, waitForEnd } from './child.js';
 import { type ChildRecords, createChildRecords, stopLeftovers } from './childRecords.js';
@@ -67,6 +68,7 @@ export async function launch(context: LaunchContext): Promise<Summary> {
     signal: context.signal,
   });
   api.markUp();
+  context.releasers.push(leaveApiAddress(config.dataDir, config.host, port));
   return {
     host: config.host,
     port,
@@ -88,6 +90,7 @@ async function openDataFolder(context: LaunchContext): Promise<Launch> {
   accessSync(config.dataDir, constants.W_OK);
   releasers.push(lockFolder(config.dataDir));
   const stopLimitMs = config.shutdownTimeoutMs + GRACE_MS;
+  removeApiAddress(config.dataDir);
   await stopLeftovers(config.dataDir, stopLimitMs, say);
   const records = createChildRecords(config.dataDir);
   releasers.push(records.killAll);

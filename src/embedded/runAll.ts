@@ -5,7 +5,7 @@ import { onStopRequest } from '../stopRequests.js';
 import { describeSummary } from './banner.js';
 import { launch } from './launch.js';
 import { createReleasers } from './releasers.js';
-import { describeFileFault, StartError } from './startError.js';
+import { describeFileFault, describeRemoval, StartError } from './startError.js';
 
 /** npm hands a Ctrl-C on to its script, which got it from the terminal already: two signals within this time are one. */
 const SAME_SIGNAL_MS = 500;
@@ -15,11 +15,14 @@ class StopRequest extends Error {}
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const controller = new AbortController();
 let failed = false;
+/** The data folder, once everything runs on it. */
+let usedFolder: string | undefined;
 
 /** The sentences for a fault; the stack only of one that nobody foresaw. */
 function describeFault(error: unknown): string {
   if (error instanceof StartError || error instanceof ConfigError) return error.message;
-  const fileFault = describeFileFault(error);
+  const removal = usedFolder === undefined ? undefined : describeRemoval(error, usedFolder);
+  const fileFault = removal ?? describeFileFault(error);
   if (fileFault !== undefined) return fileFault;
   return `Task Sync ended because of a fault in itself: ${error instanceof Error ? error.stack : error}`;
 }
@@ -67,6 +70,7 @@ export async function runAll(): Promise<void> {
       giveUp: fail,
       releasers,
     });
+    usedFolder = summary.dataDir;
     say(describeSummary(summary, process.stdout.hasColors?.() ?? false));
     await aborted(controller.signal);
   } catch (error) {

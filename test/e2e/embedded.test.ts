@@ -1,6 +1,6 @@
 // `npm start` as a new user meets it: real processes, own folder, own port.
 
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { createTestFolder, type TestFolder } from '../support/folders.js';
 import { readChildren, startLauncher, waitForBanner } from '../support/launcher.js';
 import { freePort } from '../support/ports.js';
 import { createTestDatabase } from '../support/postgres.js';
-import type { TestProcess } from '../support/processes.js';
+import { startProcess, type TestProcess } from '../support/processes.js';
 
 /** Children of a stopped or killed launcher may take a moment to be gone. */
 async function waitUntilGone(pids: number[]): Promise<void> {
@@ -80,6 +80,13 @@ describe(`npm start, queue on ${testBackend}`, () => {
     expect(JSON.parse(await response.text())).to.include({ status: 'running' });
   });
 
+  it('is where the demo goes without --url, whatever PORT says', async () => {
+    const env = { DATA_DIR: folder.path, PORT: '1' };
+    const demo = startProcess({ name: 'demo', entry: 'scripts/demo.js', env, parameters: ['--clean'] });
+    expect((await demo.exited).code, demo.output()).to.equal(0);
+    expect(demo.output()).to.include('Removed 0 tasks');
+  });
+
   it('keeps passwords and logs to their owner', () => {
     expect(statSync(join(folder.path, 'postgres.password')).mode & 0o077).to.equal(0);
     expect(statSync(join(folder.path, 'postgres')).mode & 0o077).to.equal(0);
@@ -125,6 +132,13 @@ describe(`npm start, queue on ${testBackend}`, () => {
     await sleep(500);
     await launcher.waitForHttp(`http://127.0.0.1:${port}/health/ready`);
     expect(await readTitles(port)).to.include('before the crash');
+  });
+
+  it('warns when the queue is away, and says when it answers again', async function () {
+    const redis = readChildren(folder.path).find(({ name }) => name === 'Redis');
+    if (redis === undefined) return this.skip();
+    process.kill(redis.pid, 'SIGKILL');
+    await launcher.waitForOutput(/api warn: the queue does not answer.*api info: the queue takes jobs again/s);
   });
 
   it('stops in order on Ctrl-C and leaves no process', async () => {
@@ -251,7 +265,23 @@ if (testBackend === 'postgres') {
     it('where DATA_DIR is a file', async () => {
       writeFileSync(join(folder.path, 'file'), '');
       const launcher = start({ port: await freePort(), env: { DATA_DIR: join(folder.path, 'file') } });
-      expectRefusal(launcher, await launcher.exited, /is a file where a folder is needed/);
+      expectRefusal(
+        launcher,
+        await launcher.exited,
+        new RegExp(`^${folder.path}/file is a file where a folder is needed`, 'm'),
+      );
+    });
+
+    it('while it runs, when the data folder is removed', async () => {
+      const launcher = start({ port: await freePort() });
+      await waitForBanner(launcher);
+      const pids = readChildren(folder.path).map(({ pid }) => pid);
+      const [postgres] = readChildren(folder.path);
+      rmSync(folder.path, { recursive: true, maxRetries: 5 });
+      if (postgres !== undefined) process.kill(postgres.pid, 'SIGKILL');
+      const sentence = new RegExp(`^The data folder ${folder.path} was removed while Task Sync ran; it stops\\.`, 'm');
+      expectRefusal(launcher, await launcher.exited, sentence);
+      await waitUntilGone(pids);
     });
 
     it('where a setting is wrong, with one sentence for each', async () => {
