@@ -19,7 +19,8 @@ describe('compaction', () => {
   };
   const now = () => new Date(nowMs).toISOString();
   before(async () => {
-    system = await startSystem(import.meta.url, { nowMs: () => nowMs, env: KEEP_ALL });
+    // An operation may be put off for as long as a test needs it.
+    system = await startSystem(import.meta.url, { nowMs: () => nowMs, env: { ...KEEP_ALL, RETRY_CAP_MS: '60000' } });
   });
   after(() => system.stop());
 
@@ -190,13 +191,14 @@ describe('compaction', () => {
     const items = [createItem(newId('fine')), createItem(newId('bad'), { title: 'Poison' })];
     const batch = (await system.push(items)).body;
     const waiting = newId('waiting');
+    const acceptedAt = now();
+    sleepDays(91);
     await system.database.select(
       `INSERT INTO sync_queue (workspace_id, client_id, op_id, content_hash, task_id, operation, task_data, updated_at, max_retries,
          created_at, next_attempt_at)
-       VALUES ('default', 'c', $1, '', 't', 'delete', '{}', now(), 3, $2::timestamptz, $2::timestamptz + interval '1 year') RETURNING id`,
-      [waiting, now()],
+       VALUES ('default', 'c', $1, '', 't', 'delete', '{}', now(), 3, $2::timestamptz, $3::timestamptz + interval '1 minute')`,
+      [waiting, acceptedAt, now()],
     );
-    sleepDays(91);
     const young = createItem(newId('young'));
     await pushOne(young);
     const before = (await get(`/api/sync/batches/${batch.batch_id}`)).status;
