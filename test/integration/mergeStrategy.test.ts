@@ -12,7 +12,7 @@ const laptop = { client_id: 'laptop' };
 describe('conflict strategy merge', () => {
   let system: System;
   before(async () => {
-    system = await startSystem(import.meta.url, { env: { CONFLICT_STRATEGY: 'merge' } });
+    system = await startSystem(import.meta.url, { env: { CONFLICT_STRATEGY: 'merge', RETRY_CAP_MS: '3600000' } });
   });
   after(() => system.stop());
 
