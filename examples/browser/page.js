@@ -33,7 +33,7 @@ async function show() {
   if (items.length !== list.children.length || items.some((item, index) => item !== list.children[index])) {
     list.replaceChildren(...items);
   }
-  byId('status').textContent = [waiting === 0 ? 'Everything is synced.' : `${waiting} edits wait.`, state].join(' ');
+  byId('status').textContent = waiting > 0 ? `${waiting} edits wait. ${state}` : state || 'Everything is synced.';
   byId('problems').replaceChildren(...problems.map(({ message }) => make('li', { textContent: message })));
 }
 

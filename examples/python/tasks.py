@@ -9,9 +9,10 @@ that it has not answered, and the user sees the outbox folded over `server`. A r
 import contextlib, http.client, json, os, random, sqlite3, sys, time, urllib.request, uuid
 from datetime import datetime, timedelta, timezone
 
-URL = os.environ.get("TASK_SYNC_URL", "http://localhost:5000")
+URL = os.environ.get("TASK_SYNC_URL", "http://localhost:5000").rstrip("/")
 FILE = os.environ.get("TASK_SYNC_FILE", "tasks.sqlite")
 BATCH = 200  # operations a request
+WORDS = {"add": 1, "edit": 2, "done": 1, "delete": 1, "list": 0, "sync": 0, "problems": 0}  # that a command wants
 PATIENCE = 6  # failures after which `sync` ends; called again, it goes on from there
 Later = type("Later", (Exception,), {})  # not now: again after so many seconds, or after a growing random time
 Stop = type("Stop", (Exception,), {})  # a person has to look: not signed in, not allowed; nothing is dropped for it
@@ -124,6 +125,8 @@ def pull(db):
 
 def sync(db):
     """Pushes and pulls until everything is settled, whatever the network does meanwhile."""
+    if not URL.startswith(("http://", "https://")):
+        raise Stop(f"TASK_SYNC_URL has to begin with http:// or https:// (it is {URL}).")
     failures, wait = 0, 0
     with contextlib.closing(sqlite3.connect(FILE + "-lock", timeout=60)) as lock:
         lock.execute("BEGIN EXCLUSIVE")  # one at a time
@@ -140,8 +143,14 @@ def sync(db):
                 wait = int(told) if told.isdigit() else random.uniform(0, min(60, 2 ** failures))
     raise Stop("The server does not answer, or is not done. Nothing is lost; sync again later.")
 
-def main(command="list", first="", second=""):
+def main(command="list", *words):
+    if len(words) != WORDS.get(command) or "" in words:
+        print("Usage:", __doc__.split("\n\n")[1].strip(), file=sys.stderr)
+        sys.exit(2)
+    first, second = (*words, "", "")[:2]
     db = open_store()
+    if command in ("edit", "done", "delete") and first not in view(db):
+        raise Stop(f"There is no task {first}; list shows what there is.")
     edits = {"add": ("create", {"id": str(uuid.uuid4()), "title": first}), "edit": ("update", {"id": first, "title": second}),
              "done": ("update", {"id": first, "completed": True}), "delete": ("delete", {"id": first})}
     if command in edits:

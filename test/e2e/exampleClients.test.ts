@@ -301,6 +301,41 @@ describeWith({ python3: python, curl: curlVersion() }, `the example client in Py
     await expectEqual(device, system());
     expect((await system().request('GET', '/api/sync/status')).body.total).to.equal(1);
   });
+
+  it('says what is wrong with a command, and stores nothing of it', async () => {
+    const { device } = await open(make);
+    for (const [words, code, said] of [
+      [['--help'], 2, /^Usage: tasks\.py add TITLE/],
+      [['remove', '1'], 2, /^Usage: /],
+      [['add'], 2, /^Usage: /],
+      [['add', ''], 2, /^Usage: /],
+      [['done', '99'], 1, /^There is no task 99/],
+      [['edit', '99', 'Milk'], 1, /^There is no task 99/],
+    ] as const) {
+      const run = device.run(...words);
+      let errors = '';
+      run.stderr.on('data', (chunk) => (errors += chunk));
+      expect(await once(run, 'close'), words.join(' ')).to.deep.equal([code, null]);
+      expect(errors).to.match(said);
+    }
+    expect((await device.state()).outbox).to.deep.equal([]);
+  });
+
+  it('takes an address with a slash at its end, and names one without http://', async () => {
+    let path = '';
+    await open((surroundings) => {
+      path = surroundings.folder.path;
+      return make(surroundings);
+    });
+    const address = system().url;
+    const withSlash = createPythonDevice(python ?? '', `${address}/`, path);
+    await withSlash.sync(async () => '');
+    await withSlash.close();
+    const bare = createPythonDevice(python ?? '', address.replace('http://', ''), path);
+    const problem = await bare.sync(async () => '').catch((error: Error) => error.message);
+    await bare.close();
+    expect(problem).to.match(/^TASK_SYNC_URL has to begin with http:\/\/ or https:\/\//);
+  });
 });
 
 describeWith({ chromium, curl: curlVersion() }, `the example client in a browser, queue on ${testBackend}`, () => {
@@ -324,6 +359,21 @@ describeWith({ chromium, curl: curlVersion() }, `the example client in a browser
     await device.page.reload();
     await expectEqual(device, system());
     expect((await system().request('GET', '/api/sync/status')).body.total).to.equal(1);
+  });
+
+  it('says that the server is not reached, and not beside it that everything is synced; asks for no icon', async () => {
+    const { device, network } = await open(make);
+    const missing: string[] = [];
+    device.page.on('response', (response) => {
+      if (response.status() === 404) missing.push(response.url());
+    });
+    await device.page.reload();
+    const status = device.page.locator('#status');
+    await eventually(async () => (await status.textContent()) === 'The server is not reached.');
+    network.cut(false);
+    await expectEqual(device, system());
+    await eventually(async () => (await status.textContent()) === 'Everything is synced.');
+    expect(missing).to.deep.equal([]);
   });
 
   it('shows what others do as it happens, also after the server was restored under its stream', async () => {
